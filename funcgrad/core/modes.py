@@ -1,0 +1,45 @@
+"""The only state that is not an argument: modes, one set a thread."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["MODES", "debug_mutation"]
+
+
+class _Modes(threading.local):
+    """Modes of the current thread.
+
+    Attributes:
+        compare_everything: whether captured arrays are compared in full at the sweep.
+    """
+
+    compare_everything = False
+
+
+MODES = _Modes()
+
+
+@contextmanager
+def debug_mutation() -> Iterator[None]:
+    """Compare every captured array in full when a gradient reads it.
+
+    An array that a recorded operation keeps must not change before the reverse sweep. Small
+    arrays are copied, larger ones are compared by a sample of their elements; inside this context
+    they are compared whole, so that no change can slip through. It costs a copy of each.
+
+    Raises:
+        MutatedArrayError: at the sweep, if an array was changed in place.
+
+    Example:
+        >>> import numpy as np, funcgrad as fg
+        >>> with fg.debug_mutation():
+        ...     fg.grad(lambda x: np.sum(x * np.ones(3)))(np.ones(3))
+        array([1., 1., 1.])
+    """
+    before = MODES.compare_everything
+    MODES.compare_everything = True
+    try:
+        yield
+    finally:
+        MODES.compare_everything = before

@@ -1,0 +1,104 @@
+"""Tracers: values that remember the transform they belong to, and `bind`, which applies a primitive.
+
+A trace has an identity from one counter. The highest one among the operands of a primitive wins, so
+nested transforms never mix, and no stack is kept anywhere. A trace is closed when the user's
+function returns or raises; what is left of it raises `LeakedTracerError`.
+
+How a tracer answers to NumPy (operators, protocols, attributes, methods) is in
+`funcgrad.core.protocols`, on `ArrayLike`; a tracer adds its value and its trace.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core.primitive import Primitive
+from funcgrad.core.protocols import ArrayLike
+from funcgrad.errors import LeakedTracerError, ObjectArrayError
+
+__all__ = ["Trace", "Tracer", "bind", "check_open", "check_operand", "leaked", "plain_value"]
+
+_next_id = itertools.count(1).__next__
+
+
+class Trace:
+    """The run of one transform: an identity, and what to do with a primitive (`process`)."""
+
+    __slots__ = ("id", "open", "transform")
+
+    def __init__(self, transform: str) -> None:
+        self.id = _next_id()
+        self.open = True
+        self.transform = transform
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """Apply a primitive of which at least one operand is a tracer of this trace."""
+        raise NotImplementedError
+
+    def close(self) -> Any:
+        """End the trace: its tracers raise `LeakedTracerError` from now on."""
+        self.open = False
+
+
+class Tracer(ArrayLike):
+    """A value inside a transform; immutable. Its `value` belongs to the transform around it."""
+
+    __slots__ = ("owner", "value")
+    owner: Any
+    value: Any
+
+    @property
+    def made_by(self) -> Primitive | None:
+        """The primitive this is a result of; `None` for an input of the transform."""
+        raise NotImplementedError
+
+
+def leaked(transform: str) -> LeakedTracerError:
+    """The error for a tracer of a closed trace."""
+    return LeakedTracerError(
+        f"{transform}: a traced value was used after the transform that made it had "
+        "finished. Its derivative can no longer be followed. Return it from the function "
+        "(has_aux=True for extra results), or keep stop_gradient(x) instead."
+    )
+
+
+def check_open(tracer: Tracer) -> None:
+    """Raise `LeakedTracerError` if the tracer's transform has finished."""
+    if not tracer.owner.open:
+        raise leaked(tracer.owner.transform)
+
+
+def check_operand(primitive: Primitive, array: Any) -> None:
+    """Refuse plain operands that cannot be computed with: object, text, time arrays."""
+    dtype = getattr(array, "dtype", None)
+    if dtype is not None and dtype.kind in "OSUVMm":
+        raise ObjectArrayError(
+            f"{primitive.name}: an operand has dtype {dtype}, next to a traced value. funcgrad "
+            "cannot differentiate through it. Use a numeric array, or build one from traced "
+            "values with np.stack([...]) instead of np.array([...], dtype=object)."
+        )
+
+
+def bind(primitive: Primitive, *args: Any, **params: Any) -> Any:
+    """Apply a primitive: the trace of the highest identity among the operands decides how."""
+    top: Any = None
+    for arg in args:
+        if isinstance(arg, Tracer):
+            if top is None or arg.owner.id > top.id:
+                top = arg.owner
+        elif type(arg) is np.ndarray and arg.dtype.kind in "OSUVMm":
+            check_operand(primitive, arg)
+    if top is None:
+        return primitive.value(*args, **params)
+    if not top.open:
+        raise leaked(top.transform)
+    return top.process(primitive, args, params)
+
+
+def plain_value(x: Any) -> Any:
+    """The value below every transform: an array or a Python scalar."""
+    while isinstance(x, Tracer):
+        x = x.value
+    return x

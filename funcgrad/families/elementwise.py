@@ -1,0 +1,281 @@
+"""The elementwise family: one rule for each operand, from which both modes and batching follow.
+
+The rule of an operand, `lambda z, x, y, t: ...`, maps a tangent `t` of that operand to the tangent
+of the result `z`. An elementwise Jacobian is diagonal, so the same map takes a cotangent of the
+result to that of the operand (then summed over the axes along which the operand was broadcast). A
+parameter that starts with `_` is not read, and not kept.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core.primitive import Primitive, Pull, register
+from funcgrad.core.protocols import DISPATCH
+from funcgrad.core.tracer import bind
+from funcgrad.families.batching import batch_rule
+from funcgrad.families.shapes import align, as_operand, fitter, shape_of
+from funcgrad.interpreters.record import RecordTracer
+from funcgrad.interpreters.specialise import binary_fast_path, unary_fast_path
+
+__all__ = ["REAL", "Elementwise", "constant_call", "elementwise", "piecewise_constant"]
+
+Rule = Callable[..., Any]
+Mask = tuple[bool, ...]
+REAL = (-3.0, 3.0)
+
+
+class Elementwise:
+    """Rules of one elementwise primitive, sorted by which operands are active."""
+
+    __slots__ = ("_kept", "_pulls", "rules")
+
+    def __init__(self, rules: Sequence[Rule | None], pulls: dict[Mask, tuple[str, Pull | None]]):
+        self.rules = rules
+        names = ["z", "x", "y"][: len(rules) + 1]
+        self._kept = [
+            "" if rule is None else "".join(
+                letter
+                for letter, parameter in zip(names, inspect.signature(rule).parameters, strict=False)
+                if not parameter.startswith("_")
+            )
+            for rule in rules
+        ]
+        self._pulls = dict(pulls)
+
+    def pull(self, active: Mask) -> tuple[str, Pull | None]:
+        """What to keep, as letters of `"zxy"`, and the pull that reads it."""
+        if active not in self._pulls:
+            self._pulls[active] = self._derive(active)
+        return self._pulls[active]
+
+    def _derive(self, active: Mask) -> tuple[str, Pull | None]:
+        chosen = [i for i, flag in enumerate(active) if flag]
+        keep = "".join(
+            letter for letter in "zxy" if any(letter in self._kept[i] for i in chosen)
+        )
+        rules = [self.rules[i] for i in chosen]
+        if len(rules) == 1:
+            return keep, _pull_of_one(rules[0], keep, len(active))
+        return keep, _pull_of_all(rules, keep, len(active))
+
+    def jvp(self, out: Any, args: Sequence[Any], dots: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The sum of all operands' rules."""
+        del params
+        total = None
+        for rule, dot in zip(self.rules, dots, strict=True):
+            if dot is not None:
+                part = dot if rule is None else rule(out, *args, dot)
+                total = part if total is None else total + part
+        if shape_of(total) != shape_of(out):
+            total = DISPATCH[np.broadcast_to](total, shape_of(out))
+        return total
+
+    def vjp(
+        self, out: Any, args: Sequence[Any], active: Mask, params: dict[str, Any]
+    ) -> tuple[Pull | None, Any]:
+        """The pull for the active operands, with what broadcasting and casting ask for."""
+        del params
+        keep, pull = self.pull(active)
+        values = [{"z": out, "x": args[0], "y": args[-1]}[letter] for letter in keep]
+        residuals = None if not values else values[0] if len(values) == 1 else tuple(values)
+        fitters = [fitter(arg, out) for arg, flag in zip(args, active, strict=True) if flag]
+        if any(fitters):
+            pull = _fitted(pull, fitters)
+        return pull, residuals
+
+
+def _pull_of_one(rule: Rule | None, keep: str, count: int) -> Pull | None:
+    if rule is None:
+        return None
+    if count == 1:
+        if keep == "x":
+            return lambda ct, x: rule(None, x, ct)
+        if keep == "z":
+            return lambda ct, z: rule(z, None, ct)
+    return lambda ct, residuals: rule(*_spread(residuals, keep, count), ct)
+
+
+def _pull_of_all(rules: Sequence[Rule | None], keep: str, count: int) -> Pull:
+    def pull(ct: Any, residuals: Any) -> tuple[Any, ...]:
+        values = _spread(residuals, keep, count)
+        return tuple(ct if rule is None else rule(*values, ct) for rule in rules)
+
+    return pull
+
+
+def _spread(residuals: Any, keep: str, count: int) -> list[Any]:
+    values: list[Any] = [None] * (count + 1)
+    if len(keep) == 1:
+        values["zxy".index(keep)] = residuals
+    else:
+        for letter, value in zip(keep, residuals or (), strict=True):
+            values["zxy".index(letter)] = value
+    return values
+
+
+def _fitted(pull: Pull | None, fitters: Sequence[Callable[[Any], Any] | None]) -> Pull:
+    if len(fitters) == 1:
+        fix = fitters[0]
+        if pull is None:
+            return lambda ct, _residuals: fix(ct)  # type: ignore[misc]  # called with one that is set
+        return lambda ct, residuals: fix(pull(ct, residuals))  # type: ignore[misc]  # as above
+
+    def fitted(ct: Any, residuals: Any) -> tuple[Any, ...]:
+        parts = pull(ct, residuals)  # type: ignore[misc]  # several operands always have a pull
+        return tuple(
+            part if fix is None else fix(part) for part, fix in zip(parts, fitters, strict=True)
+        )
+
+    return fitted
+
+
+def _value(ufunc: Callable[..., Any], weak: bool) -> Callable[..., Any]:
+    """The ufunc; of Python numbers alone, operators give Python numbers, so that they stay weak."""
+    if not weak:
+        return ufunc
+
+    def value(*args: Any) -> Any:
+        out = ufunc(*args)
+        if all(type(arg) in (float, int, complex) for arg in args) and type(out) is np.float64:
+            return float(out)
+        return out
+
+    return value
+
+
+def elementwise(
+    ufunc: Any,
+    *rules: Rule | None,
+    operator: str | None = None,
+    pulls: dict[Mask, tuple[str, Pull | None]] | None = None,
+    domain: tuple[float, float] | tuple[tuple[float, float], ...] = REAL,
+    analytic: bool = True,
+    linear: tuple[Mask, ...] = (),
+    name: str | None = None,
+    value: Callable[..., Any] | None = None,
+    fast: bool = True,
+) -> Callable[..., Any]:
+    """Declare an elementwise primitive of one or two operands.
+
+    Args:
+        ufunc: the NumPy function, which the result implements on traced values.
+        *rules: one for each operand; `None` is the identity.
+        operator: Python symbol (`"*"`), or special method of one operand (`"__neg__"`).
+        pulls: reverse rules written out for speed: `{active operands: (kept letters, pull)}`.
+        domain: where it is smooth; one interval, or one an operand (for the law tests).
+        analytic: whether the rules hold for complex operands too.
+        linear: combinations of active operands in which it is linear.
+        name: in place of the ufunc's.
+        value: the plain computation, in place of the ufunc.
+        fast: whether the recording tracer gets a fast path.
+
+    Returns:
+        The function, on plain and traced values.
+    """
+    table = Elementwise(rules, pulls or {})
+    domains = domain if isinstance(domain[0], tuple) else (domain,) * len(rules)
+    primitive = register(
+        Primitive(
+            name=name or ufunc.__name__,
+            value=value or _value(ufunc, weak=operator is not None),
+            family="elementwise",
+            jvp=table.jvp,
+            vjp=table.vjp,
+            batch=lambda _size, batched, values, _params: bind(primitive, *align(batched, values)),
+            linear_in=lambda active: tuple(active) in linear,
+            domain=domains,  # type: ignore[arg-type]  # a pair of pairs by now
+            analytic=analytic,
+            options={"pulls": table},
+        )
+    )
+    general = _general(ufunc, primitive)
+    if not fast:
+        function = general
+    elif len(rules) == 1:
+        function = unary_fast_path(
+            primitive, value or ufunc, table.pull((True,)), general, real_only=not analytic
+        )
+        if operator is not None:
+            setattr(RecordTracer, operator, lambda x: function(x))
+    else:
+        function, reflected = _binary(ufunc, primitive, operator, table, general)
+        if operator is not None:
+            stem = _SPECIAL[operator]
+            setattr(RecordTracer, f"__{stem}__", function)
+            setattr(RecordTracer, f"__r{stem}__", reflected)
+    function.__doc__ = f"`numpy.{ufunc.__name__}` on plain and traced values."
+    DISPATCH[ufunc] = function
+    return function
+
+
+_SPECIAL = {"+": "add", "-": "sub", "*": "mul", "/": "truediv", "**": "pow"}
+
+
+def _binary(
+    ufunc: Any, primitive: Primitive, operator: str | None, table: Elementwise, general: Any
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    masks = ((True, False), (False, True), (True, True))
+    return binary_fast_path(
+        primitive,
+        ufunc,
+        operator,
+        {mask: table.pull(mask) for mask in masks},
+        general,
+        weak_only_safe=operator in ("+", "-", "*"),
+    )
+
+
+def _general(ufunc: Any, primitive: Primitive) -> Callable[..., Any]:
+    def function(*args: Any, **options: Any) -> Any:
+        if options or len(args) > len(primitive.domain):
+            return _with_options(ufunc, function, args, options)
+        return bind(primitive, *map(as_operand, args))
+
+    function.__name__ = primitive.name
+    return function
+
+
+def _with_options(ufunc: Any, function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    return DISPATCH["ufunc options"](ufunc, function, args, options)
+
+
+def piecewise_constant(ufunc: Any, name: str | None = None, value: Any = None) -> Callable[..., Any]:
+    """Declare an elementwise primitive with derivative zero wherever there is one.
+
+    Its results carry no derivative: `np.floor(x)` is a value of the transform around this one.
+    """
+    primitive = register(
+        Primitive(
+            name=name or ufunc.__name__,
+            value=value or ufunc,
+            family="piecewise constant",
+            jvp=None,
+            vjp=None,
+            batch=lambda _size, batched, values, _params: bind(primitive, *align(batched, values)),
+            domain=(REAL,) * getattr(ufunc, "nin", 1),
+            analytic=False,
+        )
+    )
+    function = _general(ufunc, primitive)
+    function.__doc__ = f"`numpy.{primitive.name}` on plain and traced values; its derivative is zero."
+    DISPATCH[ufunc] = function
+    return function
+
+
+def constant_call(name: str, value: Callable[..., Any], batch: Any, data_dependent: bool = False) -> Primitive:
+    """Declare a primitive with parameters and derivative zero (`argsort`, a cast to int, ...)."""
+    primitive = register(
+        Primitive(
+            name=name,
+            value=value,
+            family="piecewise constant",
+            jvp=None,
+            vjp=None,
+            batch=batch_rule(batch, lambda: primitive),
+            data_dependent=data_dependent,
+        )
+    )
+    return primitive

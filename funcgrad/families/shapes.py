@@ -1,0 +1,147 @@
+"""Shapes, ranks and dtypes of cotangents: what all families share.
+
+These helpers work on arrays and tracers alike; the branches on `np.ndarray` only save time.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core.protocols import DISPATCH
+from funcgrad.core.tracer import Tracer, plain_value
+from funcgrad.core.wengert import Aval
+
+__all__ = [
+    "align",
+    "as_operand",
+    "cast_like",
+    "dtype_of",
+    "fit",
+    "fitter",
+    "in_front",
+    "negative_axes",
+    "rank_of",
+    "shape_of",
+    "unbroadcast",
+    "zeros_like",
+]
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """Shape of an array, a tracer or a Python number."""
+    shape: tuple[int, ...] = getattr(x, "shape", ())
+    return shape
+
+
+def rank_of(x: Any) -> int:
+    """Number of axes of an array, a tracer or a Python number."""
+    return len(getattr(x, "shape", ()))
+
+
+def dtype_of(x: Any) -> np.dtype[Any] | None:
+    """Dtype; `None` for a Python number, which is weak."""
+    return getattr(plain_value(x), "dtype", None)
+
+
+def as_operand(x: Any) -> Any:
+    """Lists and other array-likes become arrays; arrays, tracers and numbers stay."""
+    if isinstance(x, Tracer | np.ndarray | np.generic | float | int | complex):
+        return x
+    if hasattr(x, "__array_ufunc__") or hasattr(x, "__array_function__"):
+        return x
+    return np.asarray(x)
+
+
+def zeros_like(x: Any, shape: tuple[int, ...] | None = None, dtype: Any = None) -> Any:
+    """Zeros, as a value that belongs to no transform."""
+    shape = shape_of(x) if shape is None else shape
+    value = plain_value(x)
+    if isinstance(value, Aval):
+        return np.zeros(shape, value.dtype if dtype is None else dtype)[()]
+    if isinstance(value, float | int | complex) or np.isscalar(value):
+        return np.zeros(shape, np.result_type(value) if dtype is None else dtype)[()]
+    return np.zeros_like(value, shape=shape, dtype=dtype)
+
+
+def unbroadcast(ct: Any, shape: tuple[int, ...]) -> Any:
+    """Sum a cotangent over the axes along which its operand of this shape was broadcast."""
+    full = shape_of(ct)
+    if full == shape:
+        return ct
+    rank, inner = len(full), len(shape)
+    lead = tuple(range(-rank, -inner)) if inner else tuple(range(-rank, 0))
+    if lead:
+        ct = DISPATCH[np.sum](ct, axis=lead)
+        full = full[rank - inner :]
+    stretched = tuple(i - inner for i in range(inner) if full[i] != shape[i])
+    return DISPATCH[np.sum](ct, axis=stretched, keepdims=True) if stretched else ct
+
+
+def cast_like(ct: Any, dtype: np.dtype[Any]) -> Any:
+    """A cotangent in the dtype of its operand; of a real operand it is the real part."""
+    found = ct.dtype
+    if found == dtype:
+        return ct
+    if found.kind == "c" and dtype.kind != "c":
+        ct = DISPATCH[np.real](ct)
+        if ct.dtype == dtype:
+            return ct
+    return DISPATCH[np.astype](ct, dtype)
+
+
+def fit(ct: Any, shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> Any:
+    """A cotangent summed to the shape, and cast to the dtype, of its operand."""
+    if shape_of(ct) != shape:
+        ct = unbroadcast(ct, shape)
+    return ct if dtype is None or ct.dtype is dtype else cast_like(ct, dtype)
+
+
+def fitter(operand: Any, out: Any) -> Callable[[Any], Any] | None:
+    """What brings a cotangent of `out` to the operand's shape and dtype; `None` if nothing."""
+    shape, dtype = shape_of(operand), dtype_of(operand)
+    if shape == shape_of(out) and (dtype is None or dtype == dtype_of(out)):
+        return None
+    return lambda ct: fit(ct, shape, dtype)
+
+
+def negative_axes(axis: Any, rank: int) -> tuple[int, ...]:
+    """An axis argument (`None`, an int or a tuple) as sorted negative axes.
+
+    Raises:
+        numpy.exceptions.AxisError: for an axis out of range.
+        ValueError: for an axis that occurs twice.
+    """
+    if axis is None:
+        return tuple(range(-rank, 0))
+    axes = axis if isinstance(axis, tuple | list) else (axis,)
+    normal = sorted(negative_axis(a, rank) for a in axes)
+    if len(set(normal)) != len(normal):
+        raise ValueError("duplicate value in 'axis'")
+    return tuple(normal)
+
+
+def negative_axis(axis: Any, rank: int) -> int:
+    """One axis as a negative number."""
+    number = axis.__index__()
+    if not -rank <= number < rank:
+        raise np.exceptions.AxisError(number, rank)
+    return number if number < 0 else number - rank
+
+
+def align(batched: Sequence[bool], values: Sequence[Any], rank: int | None = None) -> list[Any]:
+    """Give all batched operands one rank behind the batch axis, so that they broadcast."""
+    ranks = [rank_of(v) - b for v, b in zip(values, batched, strict=True)]
+    target = max(ranks) if rank is None else rank
+    aligned = []
+    for value, flag, own in zip(values, batched, ranks, strict=True):
+        if flag and own != target:
+            shape = shape_of(value)
+            value = DISPATCH[np.reshape](value, shape[:1] + (1,) * (target - own) + shape[1:])
+        aligned.append(value)
+    return aligned
+
+
+def in_front(size: int, value: Any, batched: bool) -> Any:
+    """The value with the batch axis in front, repeated if it has none."""
+    return value if batched else DISPATCH[np.broadcast_to](value, (size, *shape_of(value)))

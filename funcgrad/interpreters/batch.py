@@ -1,0 +1,129 @@
+"""Batching: compute with one more axis, always in front.
+
+A tracer is batched (its value has the axis) or not: arguments that `vmap` does not map are wrapped
+all the same, so that NumPy dispatches on them. Its shape is that of one example.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from funcgrad.core.primitive import Primitive
+from funcgrad.core.tracer import Trace, Tracer, bind, leaked
+from funcgrad.errors import BatchedValueError, user_line
+from funcgrad.interpreters.record import check_not_view
+
+__all__ = ["Batch", "BatchTracer"]
+
+
+class BatchTracer(Tracer):
+    """A value for each example of a batch, or one value for all of them."""
+
+    __slots__ = ("batched", "made_by")
+    batched: bool
+    made_by: Primitive | None  # type: ignore[assignment]  # a slot in place of the property
+    owner: "Batch"
+
+    def __init__(self, value: Any, batched: bool, owner: "Batch", made_by: Primitive | None = None):
+        self.value = value
+        self.batched = batched
+        self.owner = owner
+        self.made_by = made_by
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes of one example."""
+        shape = np.shape(self.value) if not isinstance(self.value, Tracer) else self.value.shape
+        return shape[1:] if self.batched else shape
+
+    def _check_plain(self, kind: str) -> None:
+        if not self.owner.open:
+            raise leaked(self.owner.transform)
+        if self.batched:
+            raise BatchedValueError(
+                f"vmap: {kind} of a value that differs along the mapped axis (size "
+                f"{self.owner.size}), at {user_line()}. Python can go only one way for all "
+                "examples. Use np.where(condition, a, b) in place of an if, or map with a Python "
+                "loop."
+            )
+
+    def _check_not_view(self, symbol: str) -> None:
+        check_not_view(self, symbol)
+
+    def _number(self, kind: str, convert: Any) -> Any:
+        self._check_plain(kind)
+        return convert(self.value)
+
+    def __float__(self) -> Any:
+        return self._number("float()", float)
+
+    def __complex__(self) -> Any:
+        return self._number("complex()", complex)
+
+    def __int__(self) -> Any:
+        return self._number("int()", int)
+
+    def __index__(self) -> Any:
+        self._check_plain("use as an integer index")
+        return self.value.__index__()
+
+    def item(self) -> Any:
+        """The one element as a Python number, where it is the same for all examples."""
+        self._check_plain(".item()")
+        return self.value.item()
+
+    def tolist(self) -> Any:
+        """The elements as Python numbers, where they are the same for all examples."""
+        self._check_plain(".tolist()")
+        return self.value.tolist()
+
+    def __str__(self) -> str:
+        return repr(self) if self.batched else str(self.value)
+
+    def __format__(self, spec: str) -> str:
+        return str(self) if self.batched else format(self.value, spec)
+
+    def __repr__(self) -> str:
+        kind = f"batched, size {self.owner.size}" if self.batched else "not batched"
+        return f"BatchTracer({self.value!r}, {kind})"
+
+
+class Batch(Trace):
+    """The trace of `vmap`."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, transform: str, size: int) -> None:
+        super().__init__(transform)
+        self.size = size
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        values: list[Any] = []
+        batched: list[bool] = []
+        for arg in args:
+            if type(arg) is BatchTracer and arg.owner is self:
+                values.append(arg.value)
+                batched.append(arg.batched)
+            else:
+                values.append(arg)
+                batched.append(False)
+        if True in batched:
+            if primitive.data_dependent:
+                _refuse_shape(primitive)
+            out = primitive.batch(self.size, batched, values, params)
+            any_batched = True
+        else:
+            out = bind(primitive, *values, **params)
+            any_batched = False
+        if type(out) is tuple:
+            return tuple(BatchTracer(item, any_batched, self, primitive) for item in out)
+        return BatchTracer(out, any_batched, self, primitive)
+
+
+def _refuse_shape(primitive: Primitive) -> NoReturn:
+    raise BatchedValueError(
+        f"vmap: {primitive} at {user_line()} has a result whose shape depends on values, which "
+        "differ along the mapped axis. The examples would not fit into one array. Use np.where "
+        "with a mask, or map with a Python loop."
+    )

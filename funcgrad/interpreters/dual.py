@@ -1,0 +1,59 @@
+"""Forward mode: compute each value together with its tangent."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from funcgrad.core.primitive import Primitive
+from funcgrad.core.tracer import Trace, Tracer, bind, leaked
+from funcgrad.interpreters.record import check_not_view
+
+__all__ = ["Dual", "DualTracer"]
+
+
+class DualTracer(Tracer):
+    """A value and its tangent, of the same shape."""
+
+    __slots__ = ("made_by", "tangent")
+    tangent: Any
+    made_by: Primitive | None  # type: ignore[assignment]  # a slot in place of the property
+
+    def __init__(self, value: Any, tangent: Any, owner: "Dual", made_by: Primitive | None = None):
+        self.value = value
+        self.tangent = tangent
+        self.owner = owner
+        self.made_by = made_by
+
+    def _check_plain(self, kind: str) -> None:
+        del kind
+        if not self.owner.open:
+            raise leaked(self.owner.transform)
+
+    def _check_not_view(self, symbol: str) -> None:
+        check_not_view(self, symbol)
+
+
+class Dual(Trace):
+    """The trace of forward mode."""
+
+    __slots__ = ()
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        values: list[Any] = []
+        tangents: list[Any] = []
+        for arg in args:
+            if type(arg) is DualTracer and arg.owner is self:
+                values.append(arg.value)
+                tangents.append(arg.tangent)
+            else:
+                values.append(arg)
+                tangents.append(None)
+        out = bind(primitive, *values, **params)
+        if primitive.jvp is None:
+            return out
+        tangent = primitive.jvp(out, values, tangents, params)
+        if type(out) is tuple:
+            return tuple(
+                item if dot is None else DualTracer(item, dot, self, primitive)
+                for item, dot in zip(out, tangent, strict=True)
+            )
+        return DualTracer(out, tangent, self, primitive)

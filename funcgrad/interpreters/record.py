@@ -1,0 +1,221 @@
+"""Recording: compute each value, and append one record to the Wengert list.
+
+A piecewise constant primitive leaves no record: its result is a value of the transform around this
+one. Plain arrays that a record keeps are protected against later changes: small ones are copied,
+larger ones are fingerprinted and compared at the sweep (`Recording.check_unchanged`).
+"""
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from funcgrad.core.modes import MODES
+from funcgrad.core.primitive import Primitive
+from funcgrad.core.tracer import Trace, Tracer, bind, leaked
+from funcgrad.core.wengert import Partials, Record
+from funcgrad.errors import MutatedArrayError, TracerAssignmentError, user_line
+
+__all__ = ["SMALL", "RecordTracer", "Recording"]
+
+SMALL = 4096
+"""Plain arrays of at most so many bytes are copied when a record keeps them."""
+
+SAMPLES = 256
+new = object.__new__
+
+
+class RecordTracer(Tracer):
+    """A value that is being recorded, and its position in the Wengert list."""
+
+    __slots__ = ("index",)
+    index: int
+    owner: "Recording"
+
+    @property
+    def made_by(self) -> Primitive | None:
+        record = self.owner.records[self.index]
+        return None if record is None else record[0]
+
+    def _check_plain(self, kind: str) -> None:
+        del kind
+        if not self.owner.open:
+            raise leaked(self.owner.transform)
+
+    def _check_not_view(self, symbol: str) -> None:
+        check_not_view(self, symbol)
+
+
+def check_not_view(tracer: Tracer, symbol: str) -> None:
+    """Refuse `view += y`, which in NumPy would change the array that is viewed."""
+    if not tracer.owner.open:
+        raise leaked(tracer.owner.transform)
+    made_by = tracer.made_by
+    if made_by is not None and made_by.returns_view and tracer.shape:
+        raise TracerAssignmentError(
+            f"x {symbol} y, where x is a view ({made_by}) of another traced value, at "
+            f"{user_line()}. In NumPy it would change that value too, but traced values are "
+            f"immutable. Write x = x {symbol[:-1]} y, or a = a.at[idx].set(...) to update the "
+            "viewed value."
+        )
+
+
+class _Closed(Sequence[Any]):
+    """Stands for the records of a closed trace: any use raises `LeakedTracerError`."""
+
+    __slots__ = ("transform",)
+
+    def __init__(self, trace: Trace) -> None:
+        self.transform = trace.transform
+
+    def __len__(self) -> NoReturn:
+        raise leaked(self.transform)
+
+    def __getitem__(self, _index: Any) -> NoReturn:
+        raise leaked(self.transform)
+
+
+def fingerprint(array: np.ndarray[Any, Any]) -> bytes:
+    """A sample of the elements (all of them under `debug_mutation`), as bytes."""
+    if MODES.compare_everything:
+        return array.tobytes()
+    flat = array.reshape(-1) if array.flags.forc and array.flags.c_contiguous else array.flat
+    step = (array.size // SAMPLES) | 1
+    sample: np.ndarray[Any, Any] = flat[::step]
+    return sample.tobytes()
+
+
+class Recording(Trace):
+    """The trace of reverse mode: `records` is the Wengert list."""
+
+    __slots__ = ("guarded", "records")
+    records: Any
+    guarded: dict[int, tuple[np.ndarray[Any, Any], bytes]]
+
+    def __init__(self, transform: str) -> None:
+        super().__init__(transform)
+        self.records = []
+        self.guarded = {}
+
+    def input(self, value: Any) -> RecordTracer:
+        """A tracer for one differentiated argument."""
+        tracer = new(RecordTracer)
+        tracer.value = value
+        tracer.owner = self
+        tracer.index = len(self.records)
+        self.records.append(None)
+        return tracer
+
+    def close(self) -> list[Record | None]:
+        """End the trace and hand out its Wengert list."""
+        self.open = False
+        records: list[Record | None] = self.records
+        self.records = _Closed(self)
+        return records
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        values: list[Any] = []
+        active: list[bool] = []
+        parents: list[int] = []
+        constants: list[Any] = []
+        for arg in args:
+            if type(arg) is RecordTracer and arg.owner is self:
+                parents.append(arg.index)
+                values.append(arg.value)
+                active.append(True)
+            else:
+                values.append(arg)
+                active.append(False)
+                if type(arg) is np.ndarray:
+                    constants.append(arg)
+        out = bind(primitive, *values, **params)
+        if primitive.vjp is None:
+            return out
+        pull, residuals = primitive.vjp(out, values, tuple(active), params)
+        if constants and residuals is not None:
+            residuals = self._protect(residuals, constants)
+        return self.push(primitive, parents, pull, residuals, out)
+
+    def push(
+        self, primitive: Primitive, parents: Sequence[int], pull: Any, residuals: Any, out: Any
+    ) -> Any:
+        """Append one record; its tracer, or a tuple of tracers for several results."""
+        records = self.records
+        index = len(records)
+        records.append(
+            (primitive, parents[0] if len(parents) == 1 else tuple(parents), pull, residuals)
+        )
+        if type(out) is not tuple:
+            return self._tracer(out, index)
+        results = []
+        for position, item in enumerate(out):
+            if _is_inexact(item):
+                records.append((primitive, index, item_pull(position), None))
+                results.append(self._tracer(item, len(records) - 1))
+            else:
+                results.append(item)
+        return tuple(results)
+
+    def _tracer(self, value: Any, index: int) -> RecordTracer:
+        tracer = new(RecordTracer)
+        tracer.value = value
+        tracer.owner = self
+        tracer.index = index
+        return tracer
+
+    def capture(self, array: Any) -> Any:
+        """The array as a record may keep it: a copy of a small one, a guarded large one."""
+        if type(array) is not np.ndarray:
+            return array
+        if array.nbytes <= SMALL:
+            return array.copy()
+        return self.guard(array)
+
+    def guard(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Remember a fingerprint of a large plain array, once a trace."""
+        if id(array) not in self.guarded:
+            self.guarded[id(array)] = (array, fingerprint(array))
+        return array
+
+    def _protect(self, residuals: Any, constants: list[Any]) -> Any:
+        if type(residuals) is tuple:
+            return tuple(self._protect(residual, constants) for residual in residuals)
+        if type(residuals) is np.ndarray and any(residuals is constant for constant in constants):
+            return self.capture(residuals)
+        return residuals
+
+    def check_unchanged(self) -> None:
+        """Raise `MutatedArrayError` if a guarded array is not what it was when recorded."""
+        for array, before in self.guarded.values():
+            if fingerprint(array) != before:
+                raise MutatedArrayError(
+                    f"{self.transform}: an array of shape {array.shape} and dtype {array.dtype} "
+                    "was changed in place after an operation had recorded it. The gradient would "
+                    "be computed from the new contents. Make a new array (a = a + b in place of "
+                    "a += b), or pass a.copy()."
+                )
+
+
+def _is_inexact(value: Any) -> bool:
+    dtype = getattr(value, "dtype", None)
+    return type(value) is float or (dtype is not None and dtype.kind in "fc")
+
+
+class _Item:
+    """Pull of one result of several: puts its cotangent into the tuple's."""
+
+    __slots__ = ("position",)
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+
+    def __call__(self, ct: Any, _residuals: Any) -> Partials:
+        return Partials({self.position: ct})
+
+
+_ITEM_PULLS = tuple(_Item(position) for position in range(16))
+
+
+def item_pull(position: int) -> _Item:
+    """The pull of result number `position` of a record with several results."""
+    return _ITEM_PULLS[position] if position < len(_ITEM_PULLS) else _Item(position)

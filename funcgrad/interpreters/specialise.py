@@ -1,0 +1,204 @@
+"""Fast paths of the recording tracer: source templates, filled in once for each hot primitive.
+
+They handle what occurs almost always, with the fewest interpreter steps: operands of one trace with
+equal shapes and dtypes, or one such operand beside a plain array of the same kind or a Python
+number. Everything else goes to the general path (`bind`), which gives the same results. A generated
+function can be stepped through in a debugger, because its source is entered into `linecache`.
+"""
+
+import linecache
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core.primitive import Primitive, Pull
+from funcgrad.interpreters.record import SMALL, RecordTracer
+
+__all__ = ["binary_fast_path", "unary_fast_path"]
+
+_APPEND = """\
+{indent}owner = {tracer}.owner
+{indent}records = owner.records
+{indent}t = new(RecordTracer)
+{indent}t.value = z
+{indent}t.owner = owner
+{indent}t.index = len(records)
+{indent}records.append((primitive, {parents}, {pull}, {residuals}))
+{indent}return t
+"""
+
+_UNARY = """\
+def {name}(x, /, **options):
+    if type(x) is RecordTracer and not options:
+        xv = x.value
+        if {plain}:
+            z = ufunc(xv)
+{append}    return general(x, **options)
+"""
+
+_BINARY = """\
+def {name}(x, y, /):
+    if type(x) is RecordTracer:
+        xv = x.value
+        if (type(y) is float or type(y) is int){weak_x}:
+            z = {expression_y}
+{append_xs}        if type(y) is RecordTracer:
+            if y.owner is x.owner:
+                yv = y.value
+                if (
+                    xv.shape == yv.shape and xv.dtype is yv.dtype
+                    if type(xv) is ndarray is type(yv)
+                    else type(xv) is float64 is type(yv)
+                ):
+                    z = {expression}
+{append_xy}        elif type(y) is ndarray:
+            if type(xv) is ndarray and xv.shape == y.shape and xv.dtype is y.dtype:
+                z = {expression_y}
+{capture_y}{append_x}        elif type(y) is float64 and type(xv) is float64:
+            z = {expression_y}
+{append_xs2}    elif type(y) is RecordTracer:
+        yv = y.value
+        if (type(x) is float or type(x) is int){weak_y}:
+            z = {expression_x}
+{append_ys}        if type(x) is ndarray:
+            if type(yv) is ndarray and yv.shape == x.shape and yv.dtype is x.dtype:
+                z = {expression_x}
+{capture_x}{append_y}        elif type(x) is float64 and type(yv) is float64:
+            z = {expression_x}
+{append_ys2}    return general(x, y)
+
+
+def {name}_reflected(y, x, /):
+    return {name}(x, y)
+"""
+
+
+def _compile(name: str, source: str, names: dict[str, Any]) -> dict[str, Any]:
+    filename = f"<funcgrad fast path of {name}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    exec(compile(source, filename, "exec"), names)  # noqa: S102  # our own templates
+    return names
+
+
+def _residuals(keep: str, x: str, y: str) -> str:
+    """`"xz"` -> `"(xv, z)"`: what a record of this kind keeps."""
+    values = [{"x": x, "y": y, "z": "z"}[letter] for letter in keep]
+    return "None" if not values else values[0] if len(values) == 1 else f"({', '.join(values)})"
+
+
+def _append(tracer: str, parents: str, pull: str, residuals: str, indent: int) -> str:
+    return _APPEND.format(
+        tracer=tracer, parents=parents, pull=pull, residuals=residuals, indent=" " * indent
+    )
+
+
+def unary_fast_path(
+    primitive: Primitive,
+    ufunc: Callable[..., Any],
+    rule: tuple[str, Pull | None],
+    general: Callable[..., Any],
+    real_only: bool,
+) -> Callable[..., Any]:
+    """The function of one operand that records quickly.
+
+    Args:
+        primitive: what to record.
+        ufunc: the NumPy function.
+        rule: what to keep (letters of `"xz"`), and the pull that reads it.
+        general: what handles every other case.
+        real_only: whether the pull is wrong for complex values.
+
+    Returns:
+        A function of `x` and NumPy's options.
+    """
+    keep, pull = rule
+    plain = "type(xv) is float64 or type(xv) is ndarray"
+    if real_only:
+        plain = "type(xv) is float64 or (type(xv) is ndarray and xv.dtype.kind == 'f')"
+    name = primitive.name
+    source = _UNARY.format(
+        name=name,
+        plain=plain,
+        append=_append("x", "x.index", "pull", _residuals(keep, "xv", ""), 12),
+    )
+    names: dict[str, Any] = {
+        "RecordTracer": RecordTracer,
+        "float64": np.float64,
+        "general": general,
+        "ndarray": np.ndarray,
+        "new": object.__new__,
+        "primitive": primitive,
+        "pull": pull,
+        "ufunc": ufunc,
+    }
+    function: Callable[..., Any] = _compile(name, source, names)[name]
+    return function
+
+
+def binary_fast_path(
+    primitive: Primitive,
+    ufunc: Callable[..., Any],
+    symbol: str | None,
+    rules: dict[tuple[bool, bool], tuple[str, Pull | None]],
+    general: Callable[..., Any],
+    weak_only_safe: bool,
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The function of two operands that records quickly, and its reflection.
+
+    Args:
+        primitive: what to record.
+        ufunc: the NumPy function.
+        symbol: the Python operator, `None` to call the function.
+        rules: for each combination of active operands, what to keep (letters of `"xyz"`), and
+            the pull that reads it.
+        general: what handles every other case.
+        weak_only_safe: whether two Python numbers may be combined by the operator itself; not for
+            `/` and `**`, which raise where NumPy gives inf.
+
+    Returns:
+        `f(x, y)` and `f_reflected(y, x)`.
+    """
+    name = primitive.name
+
+    def expression(x: str, y: str) -> str:
+        return f"ufunc({x}, {y})" if symbol is None else f"{x} {symbol} {y}"
+
+    (keep_x, pull_x), (keep_y, pull_y) = rules[True, False], rules[False, True]
+    keep_xy, pull_xy = rules[True, True]
+    captured = "{v} = {a}.copy() if {a}.nbytes <= {small} else {t}.owner.guard({a})\n"
+    capture_y = captured.format(v="yv", a="y", t="x", small=SMALL) if "y" in keep_x else ""
+    capture_x = captured.format(v="xv", a="x", t="y", small=SMALL) if "x" in keep_y else ""
+    source = _BINARY.format(
+        name=name,
+        weak_x="" if weak_only_safe else " and type(xv) is not float",
+        weak_y="" if weak_only_safe else " and type(yv) is not float",
+        expression=expression("xv", "yv"),
+        expression_y=expression("xv", "y"),
+        expression_x=expression("x", "yv"),
+        append_xs=_append("x", "x.index", "pull_x", _residuals(keep_x, "xv", "y"), 12),
+        append_xs2=_append("x", "x.index", "pull_x", _residuals(keep_x, "xv", "y"), 12),
+        append_xy=_append(
+            "x", "(x.index, y.index)", "pull_xy", _residuals(keep_xy, "xv", "yv"), 20
+        ),
+        capture_y=" " * 16 + capture_y if capture_y else "",
+        append_x=_append("x", "x.index", "pull_x", _residuals(keep_x, "xv", "yv"), 16),
+        append_ys=_append("y", "y.index", "pull_y", _residuals(keep_y, "x", "yv"), 12),
+        append_ys2=_append("y", "y.index", "pull_y", _residuals(keep_y, "x", "yv"), 12),
+        capture_x=" " * 16 + capture_x if capture_x else "",
+        append_y=_append("y", "y.index", "pull_y", _residuals(keep_y, "xv", "yv"), 16),
+    )
+    names: dict[str, Any] = {
+        "RecordTracer": RecordTracer,
+        "float64": np.float64,
+        "general": general,
+        "ndarray": np.ndarray,
+        "new": object.__new__,
+        "primitive": primitive,
+        "pull_x": pull_x,
+        "pull_xy": pull_xy,
+        "pull_y": pull_y,
+        "ufunc": ufunc,
+    }
+    _compile(name, source, names)
+    return names[name], names[f"{name}_reflected"]

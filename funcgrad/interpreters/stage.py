@@ -1,0 +1,120 @@
+"""Staging: compute each value, and write the application down as an equation of a program.
+
+A staged tracer carries its value, so recording a function also runs it. Whatever Python asks of a
+staged value (`bool`, `int`, `float`) becomes a guard: the program is the path that was taken.
+"""
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core.primitive import Primitive
+from funcgrad.core.program import Constant, Equation, Guard, Variable
+from funcgrad.core.tracer import Trace, Tracer, bind, leaked
+from funcgrad.core.wengert import aval_of
+from funcgrad.interpreters.record import check_not_view
+
+__all__ = ["Stage", "StageTracer"]
+
+
+class StageTracer(Tracer):
+    """A value and the variable that names it in the program."""
+
+    __slots__ = ("made_by", "variable")
+    variable: Variable
+    owner: "Stage"
+    made_by: Primitive | None  # type: ignore[assignment]  # a slot in place of the property
+
+    def __init__(
+        self, value: Any, variable: Variable, owner: "Stage", made_by: Primitive | None = None
+    ) -> None:
+        self.value = value
+        self.variable = variable
+        self.owner = owner
+        self.made_by = made_by
+
+    def _check_plain(self, kind: str) -> None:
+        del kind
+        if not self.owner.open:
+            raise leaked(self.owner.transform)
+
+    def _check_not_view(self, symbol: str) -> None:
+        check_not_view(self, symbol)
+
+    def _guarded(self, kind: str, answer: Any) -> Any:
+        self._check_plain(kind)
+        self.owner.items.append(Guard(self.variable, kind, answer))
+        return answer
+
+    def __bool__(self) -> bool:
+        return bool(self._guarded("bool", bool(self.value)))
+
+    def __float__(self) -> Any:
+        return self._guarded("float", float(self.value))
+
+    def __complex__(self) -> Any:
+        return self._guarded("complex", complex(self.value))
+
+    def __int__(self) -> Any:
+        return self._guarded("int", int(self.value))
+
+    def __index__(self) -> Any:
+        return self._guarded("index", operator.index(self.value))
+
+    def item(self) -> Any:
+        """The one element as a Python number; recorded as a guard."""
+        kind = self.dtype.kind
+        ask = {"b": bool, "i": int, "u": int, "c": complex}.get(kind, float)
+        return ask(self)
+
+
+class Stage(Trace):
+    """The trace that writes a program: `items` are its equations and guards, in order."""
+
+    __slots__ = ("captured", "count", "items")
+
+    def __init__(self, transform: str) -> None:
+        super().__init__(transform)
+        self.items: list[Equation | Guard] = []
+        self.count = 0
+        self.captured: dict[int, tuple[Tracer, Variable]] = {}
+
+    def variable(self, value: Any) -> Variable:
+        """A new variable for a value."""
+        aval = aval_of(value)
+        variable = Variable(self.count, aval.shape, aval.dtype)
+        self.count += 1
+        return variable
+
+    def input(self, value: Any) -> StageTracer:
+        """A tracer for one argument of the program."""
+        return StageTracer(value, self.variable(value), self)
+
+    def operand(self, arg: Any) -> Variable | Constant:
+        """What stands for a value in an equation; tracers of outer transforms are captured."""
+        if type(arg) is StageTracer and arg.owner is self:
+            return arg.variable
+        if isinstance(arg, Tracer):
+            if id(arg) not in self.captured:
+                self.captured[id(arg)] = (arg, self.variable(arg))
+            return self.captured[id(arg)][1]
+        return Constant(arg.copy() if type(arg) is np.ndarray else arg)
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        values = [
+            arg.value if type(arg) is StageTracer and arg.owner is self else arg for arg in args
+        ]
+        operands = tuple(self.operand(arg) for arg in args)
+        out = bind(primitive, *values, **params)
+        results = out if type(out) is tuple else (out,)
+        variables = tuple(self.variable(result) for result in results)
+        self.items.append(Equation(primitive, operands, tuple(params.items()), variables))
+        if primitive.data_dependent:
+            self.items.extend(Guard(v, "shape", v.shape) for v in variables)
+        tracers = tuple(
+            StageTracer(result, variable, self, primitive)
+            for result, variable in zip(results, variables, strict=True)
+        )
+        return tracers if type(out) is tuple else tracers[0]

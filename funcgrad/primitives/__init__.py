@@ -1,0 +1,5 @@
+"""Importing this package fills the registry of primitives and the dispatch table."""
+
+from funcgrad.primitives import contraction, elementwise, indexing, reduction, structural
+
+__all__ = ["contraction", "elementwise", "indexing", "reduction", "structural"]

@@ -1,0 +1,225 @@
+"""NumPy's elementwise functions: one line each, see `funcgrad.families.elementwise`.
+
+A rule reads `lambda z, x, y, t: ...`: result, operands, tangent; a name with `_` is not used. At
+kinks the rules give the mean of the one-sided derivatives (ties of `maximum` split evenly), and 0
+where `absolute`, `hypot` and `arctan2` have none.
+"""
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core.protocols import DISPATCH
+from funcgrad.families.elementwise import elementwise, piecewise_constant
+
+LOG_2 = 0.6931471805599453
+LOG_10 = 2.302585092994046
+DEGREE = 0.017453292519943295
+X, Y, BOTH = (True, False), (False, True), (True, True)
+ONE = (True,)
+POSITIVE = (0.2, 4.0)
+UNIT = (-0.9, 0.9)
+
+
+def _power_by_base(_z: Any, x: Any, y: Any, t: Any) -> Any:
+    """t · y xʸ⁻¹, and 0 for y = 0 even at x = 0."""
+    if type(y) is int or type(y) is float:
+        return _power_of_number(t, (x, y))
+    zero = y == 0
+    return t * (y * np.power(x, np.where(zero, 1, y - 1)))
+
+
+def _power_of_number(ct: Any, residuals: Any) -> Any:
+    x, y = residuals
+    if type(y) is not int and type(y) is not float:
+        return _power_by_base(None, x, y, ct)
+    if y == 2:  # by far the most frequent exponent
+        return ct * (2 * x)
+    if y == 0:
+        return ct * 0 * np.ones_like(x)
+    return ct * (y * np.power(x, y - 1))
+
+
+def _power_by_exponent(z: Any, x: Any, _y: Any, t: Any) -> Any:
+    """t · xʸ log x, and 0 at x = 0."""
+    return t * (z * np.log(np.where(x == 0, 1, x)))
+
+
+def _divide_pull(ct: Any, residuals: Any) -> tuple[Any, Any]:
+    y, z = residuals
+    by_x = ct / y
+    return by_x, -(by_x * z)
+
+
+def larger(_z: Any, x: Any, y: Any, t: Any) -> Any:
+    """The tangent where x > y, half of it where they tie, else 0."""
+    return np.where(x > y, t, np.where(x == y, 0.5 * t, 0))
+
+
+def smaller(_z: Any, x: Any, y: Any, t: Any) -> Any:
+    """The tangent where x < y, half of it where they tie, else 0."""
+    return np.where(x < y, t, np.where(x == y, 0.5 * t, 0))
+
+
+def _over_hypot(x: Any, z: Any, t: Any) -> Any:
+    zero = z == 0
+    return t * (np.where(zero, 0, x) / np.where(zero, 1, z))
+
+
+def _over_square(x: Any, y: Any, t: Any) -> Any:
+    square = x * x + y * y
+    return t * (x / np.where(square == 0, 1, square))
+
+
+add = elementwise(
+    np.add, None, None, operator="+", linear=(X, Y, BOTH),
+    pulls={X: ("", None), Y: ("", None), BOTH: ("", lambda ct, _: (ct, ct))},
+)
+subtract = elementwise(
+    np.subtract, None, lambda _z, _x, _y, t: -t, operator="-", linear=(X, Y, BOTH),
+    pulls={X: ("", None), Y: ("", lambda ct, _: -ct), BOTH: ("", lambda ct, _: (ct, -ct))},
+)
+multiply = elementwise(
+    np.multiply, lambda _z, _x, y, t: t * y, lambda _z, x, _y, t: t * x, operator="*",
+    linear=(X, Y),
+    pulls={
+        X: ("y", operator.mul),
+        Y: ("x", operator.mul),
+        BOTH: ("xy", lambda ct, xy: (ct * xy[1], ct * xy[0])),
+    },
+)
+divide = elementwise(
+    np.true_divide, lambda _z, _x, y, t: t / y, lambda z, _x, y, t: -(t * z / y), operator="/",
+    linear=(X,), domain=((-3.0, 3.0), POSITIVE),
+    pulls={
+        X: ("y", operator.truediv),
+        Y: ("yz", lambda ct, yz: -(ct * yz[1] / yz[0])),
+        BOTH: ("yz", _divide_pull),
+    },
+)
+power = elementwise(
+    np.power, _power_by_base, _power_by_exponent, operator="**", domain=(POSITIVE, (-2.0, 2.0)),
+    pulls={X: ("xy", _power_of_number)},
+)
+negative = elementwise(
+    np.negative, lambda _y, _x, t: -t, operator="__neg__", linear=(ONE,),
+    pulls={ONE: ("", lambda ct, _: -ct)},
+)
+positive = elementwise(np.positive, None, linear=(ONE,))
+conjugate = elementwise(np.conjugate, lambda _y, _x, t: np.conjugate(t), linear=(ONE,))
+
+exp = elementwise(np.exp, lambda y, _x, t: t * y, pulls={ONE: ("z", operator.mul)})
+exp2 = elementwise(np.exp2, lambda y, _x, t: t * y * LOG_2)
+expm1 = elementwise(np.expm1, lambda y, _x, t: t * (y + 1))
+log = elementwise(np.log, lambda _y, x, t: t / x, domain=POSITIVE,
+                  pulls={ONE: ("x", operator.truediv)})
+log2 = elementwise(np.log2, lambda _y, x, t: t / (x * LOG_2), domain=POSITIVE)
+log10 = elementwise(np.log10, lambda _y, x, t: t / (x * LOG_10), domain=POSITIVE)
+log1p = elementwise(np.log1p, lambda _y, x, t: t / (1 + x), domain=(-0.8, 3.0))
+sqrt = elementwise(np.sqrt, lambda y, _x, t: t / (y + y), domain=POSITIVE)
+cbrt = elementwise(np.cbrt, lambda y, _x, t: t / (3 * (y * y)), domain=POSITIVE, analytic=False)
+square = elementwise(np.square, lambda _y, x, t: t * (x + x))
+reciprocal = elementwise(np.reciprocal, lambda y, _x, t: -(t * (y * y)), domain=POSITIVE)
+
+sin = elementwise(np.sin, lambda _y, x, t: t * np.cos(x))
+cos = elementwise(np.cos, lambda _y, x, t: -(t * np.sin(x)))
+tan = elementwise(np.tan, lambda y, _x, t: t * (1 + y * y), domain=(-1.2, 1.2))
+arcsin = elementwise(np.arcsin, lambda _y, x, t: t / (np.sqrt(1 - x) * np.sqrt(1 + x)), domain=UNIT)
+arccos = elementwise(np.arccos, lambda _y, x, t: -(t / (np.sqrt(1 - x) * np.sqrt(1 + x))), domain=UNIT)
+arctan = elementwise(np.arctan, lambda _y, x, t: t / (1 + x * x))
+sinh = elementwise(np.sinh, lambda _y, x, t: t * np.cosh(x))
+cosh = elementwise(np.cosh, lambda _y, x, t: t * np.sinh(x))
+tanh = elementwise(np.tanh, lambda y, _x, t: t * (1 - y * y))
+arcsinh = elementwise(np.arcsinh, lambda _y, x, t: t / np.sqrt(1 + x * x))
+arccosh = elementwise(
+    np.arccosh, lambda _y, x, t: t / (np.sqrt(x - 1) * np.sqrt(x + 1)), domain=(1.2, 4.0)
+)
+arctanh = elementwise(np.arctanh, lambda _y, x, t: t / ((1 - x) * (1 + x)), domain=UNIT)
+deg2rad = elementwise(np.deg2rad, lambda _y, _x, t: t * DEGREE, linear=(ONE,), analytic=False)
+radians = elementwise(np.radians, lambda _y, _x, t: t * DEGREE, linear=(ONE,), analytic=False)
+rad2deg = elementwise(np.rad2deg, lambda _y, _x, t: t / DEGREE, linear=(ONE,), analytic=False)
+degrees = elementwise(np.degrees, lambda _y, _x, t: t / DEGREE, linear=(ONE,), analytic=False)
+
+absolute = elementwise(
+    np.absolute, lambda _y, x, t: t * np.sign(x), operator="__abs__", analytic=False
+)
+fabs = elementwise(np.fabs, lambda _y, x, t: t * np.sign(x), analytic=False)
+
+maximum = elementwise(
+    np.maximum, larger, lambda z, x, y, t: larger(z, y, x, t), analytic=False
+)
+minimum = elementwise(
+    np.minimum, smaller, lambda z, x, y, t: smaller(z, y, x, t), analytic=False
+)
+fmax = elementwise(
+    np.fmax,
+    lambda z, x, y, t: np.where(np.isnan(y), t, larger(z, x, y, t)),
+    lambda z, x, y, t: np.where(np.isnan(x), t, larger(z, y, x, t)),
+    analytic=False,
+)
+fmin = elementwise(
+    np.fmin,
+    lambda z, x, y, t: np.where(np.isnan(y), t, smaller(z, x, y, t)),
+    lambda z, x, y, t: np.where(np.isnan(x), t, smaller(z, y, x, t)),
+    analytic=False,
+)
+logaddexp = elementwise(
+    np.logaddexp,
+    lambda z, x, _y, t: t * np.exp(np.where(x == z, 0, x) - np.where(x == z, 0, z)),
+    lambda z, _x, y, t: t * np.exp(np.where(y == z, 0, y) - np.where(y == z, 0, z)),
+    analytic=False,
+)
+logaddexp2 = elementwise(
+    np.logaddexp2,
+    lambda z, x, _y, t: t * np.exp2(np.where(x == z, 0, x) - np.where(x == z, 0, z)),
+    lambda z, _x, y, t: t * np.exp2(np.where(y == z, 0, y) - np.where(y == z, 0, z)),
+    analytic=False,
+)
+hypot = elementwise(
+    np.hypot, lambda z, x, _y, t: _over_hypot(x, z, t), lambda z, _x, y, t: _over_hypot(y, z, t),
+    domain=POSITIVE, analytic=False,
+)
+arctan2 = elementwise(
+    np.arctan2, lambda _z, x, y, t: _over_square(y, x, t), lambda _z, x, y, t: -_over_square(x, y, t),
+    domain=POSITIVE, analytic=False,
+)
+remainder = elementwise(
+    np.remainder, None, lambda _z, x, y, t: -(t * np.floor_divide(x, y)),
+    domain=((2.1, 2.9), (0.4, 0.45)), analytic=False,
+)
+fmod = elementwise(
+    np.fmod, None, lambda _z, x, y, t: -(t * np.trunc(x / y)),
+    domain=((2.1, 2.9), (0.4, 0.45)), analytic=False,
+)
+copysign = elementwise(
+    np.copysign,
+    lambda _z, x, y, t: np.where(np.signbit(x) == np.signbit(y), t, -t),
+    lambda _z, _x, _y, t: np.zeros_like(t),
+    domain=(POSITIVE, (-3.0, -0.2)), analytic=False,
+)
+heaviside = elementwise(
+    np.heaviside,
+    lambda _z, _x, _y, t: np.zeros_like(t),
+    lambda _z, x, _y, t: np.where(x == 0, t, 0),
+    domain=(POSITIVE, (-3.0, 3.0)), analytic=False,
+)
+ldexp = elementwise(
+    np.ldexp,
+    lambda _z, _x, y, t: np.ldexp(t, y),
+    lambda _z, _x, _y, t: np.zeros_like(t),
+    analytic=False, fast=False,
+)
+
+for _ufunc in (
+    np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal,
+    np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
+    np.isfinite, np.isnan, np.isinf, np.signbit,
+    np.floor, np.ceil, np.trunc, np.rint, np.floor_divide,
+    np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift,
+    np.gcd, np.lcm, np.bitwise_count,
+):  # fmt: skip
+    piecewise_constant(_ufunc)
+
+sign = piecewise_constant(np.sign)
+greater = DISPATCH[np.greater]

@@ -1,0 +1,32 @@
+"""The testing kit: numerical derivatives, laws in one line, strategies that draw what to test.
+
+`check_grads(f, args)` and its relatives raise an `AssertionError` that says which law failed, where
+and why. `funcgrad.testing.strategies` holds Hypothesis strategies; Hypothesis is not needed for the
+rest.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from funcgrad.testing.errors import DerivativeCheckError, LawError, StructureCheckError
+from funcgrad.testing.numerical import NumericalDerivative, numerical_jvp, numerical_vjp
+
+if TYPE_CHECKING:
+    from funcgrad.testing import strategies
+
+__all__ = [
+    "DerivativeCheckError",
+    "LawError",
+    "NumericalDerivative",
+    "StructureCheckError",
+    "numerical_jvp",
+    "numerical_vjp",
+    "strategies",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Strategies are imported on first use: they need Hypothesis, which users of checks may lack.
+    if name == "strategies":
+        return importlib.import_module("funcgrad.testing.strategies")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

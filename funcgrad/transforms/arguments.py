@@ -1,0 +1,232 @@
+"""What every transform does with arguments and results: select, flatten, check, protect, finish."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from funcgrad import tree
+from funcgrad.core.protocols import DISPATCH
+from funcgrad.core.tracer import Trace, Tracer, leaked
+from funcgrad.errors import (
+    ArgumentSelectionError,
+    InputDtypeError,
+    LeakedTracerError,
+    ObjectArrayError,
+    OutputDtypeError,
+)
+from funcgrad.families.shapes import cast_like, zeros_like
+
+__all__ = [
+    "FLOAT0",
+    "Selection",
+    "as_primal",
+    "check_output",
+    "dtype_name",
+    "fresh",
+    "function_name",
+    "is_differentiable",
+    "own",
+    "zero_cotangent",
+]
+
+FLOAT0 = np.dtype([("float0", np.void, 0)])
+"""Dtype of the derivatives of integers: it has no bytes, so it can hold nothing but zero."""
+
+
+def function_name(fun: Callable[..., Any]) -> str:
+    """How messages name the user's function."""
+    return getattr(fun, "__name__", None) or type(fun).__name__
+
+
+def dtype_name(x: Any) -> str:
+    """Type and dtype of a leaf, for messages."""
+    dtype = getattr(x, "dtype", None)
+    return f"dtype {dtype}" if dtype is not None else f"type {type(x).__name__}"
+
+
+def is_differentiable(x: Any) -> bool:
+    """Whether a leaf is a real or complex floating-point value."""
+    dtype = getattr(x, "dtype", None)
+    return type(x) in (float, complex) if dtype is None else dtype.kind in "fc"
+
+
+def as_primal(transform: str, x: Any, path: str, *, allow_int: bool = False) -> Any:
+    """A leaf as a value that can be traced.
+
+    Raises:
+        InputDtypeError: if it is neither floating-point nor (with `allow_int`) an integer.
+        ObjectArrayError: if it is an array of dtype object.
+    """
+    if is_differentiable(x):
+        return x
+    kind = getattr(getattr(x, "dtype", None), "kind", None)
+    if kind == "O":
+        raise ObjectArrayError(
+            f"{transform}: {path} is an array of dtype object. funcgrad cannot follow Python "
+            "objects inside arrays. Use a floating-point array, or a list (a pytree) of arrays."
+        )
+    if isinstance(x, bool | int | np.bool_ | np.integer) or (kind is not None and kind in "biu"):
+        if allow_int:
+            return x
+        raise InputDtypeError(
+            f"{transform}: {path} has {dtype_name(x)}. The derivative by an integer or boolean is "
+            "not defined. Pass it as a float (3.0, x.astype(float)), or select other arguments "
+            "with argnums; allow_int=True gives it a derivative of dtype float0."
+        )
+    raise InputDtypeError(
+        f"{transform}: {path} has {dtype_name(x)}, which is neither a number nor an array. Only "
+        "floating-point values can be differentiated. Select other arguments with argnums, or "
+        "register the type as a pytree with funcgrad.tree.register_node."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which arguments of a call are differentiated.
+
+    Attributes:
+        numbers: positions, as given (they may be negative).
+        names: of keyword arguments.
+        single_number: whether `argnums` was one int.
+        single_name: whether `argnames` was one string.
+    """
+
+    transform: str
+    numbers: tuple[int, ...]
+    names: tuple[str, ...]
+    single_number: bool
+    single_name: bool
+
+    @classmethod
+    def of(
+        cls,
+        transform: str,
+        argnums: int | Sequence[int] | None,
+        argnames: str | Sequence[str] | None,
+    ) -> "Selection":
+        """From `argnums` and `argnames` as users write them; by default the first argument."""
+        if argnums is None:
+            argnums = () if argnames is not None else 0
+        single = hasattr(argnums, "__index__")
+        numbers = (argnums,) if single else tuple(argnums)  # type: ignore[arg-type]  # not an int
+        for number in numbers:
+            if not hasattr(number, "__index__"):
+                raise ArgumentSelectionError(
+                    f"{transform}: argnums={argnums!r}. Positions are integers. Write argnums=0 "
+                    "or argnums=(0, 1), or use argnames."
+                )
+        single_name = isinstance(argnames, str)
+        names = (argnames,) if single_name else tuple(argnames or ())
+        return cls(transform, tuple(int(n) for n in numbers), names, single, single_name)  # type: ignore[arg-type]  # ints by now
+
+    def positions(
+        self, fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> tuple[list[int], list[int | str]]:
+        """Positions among `args`; then for each name its position or keyword in this call."""
+        count = len(args)
+        positions = []
+        for number in self.numbers:
+            position = number + count if number < 0 else number
+            if not 0 <= position < count:
+                raise ArgumentSelectionError(
+                    f"{self.transform}: argnums={number}, but {function_name(fun)} was called with "
+                    f"{count} positional arguments. There is no such argument. Choose from "
+                    f"{-count} to {count - 1}, or select a keyword argument with argnames."
+                )
+            positions.append(position)
+        if len(set(positions)) != len(positions):
+            raise ArgumentSelectionError(
+                f"{self.transform}: argnums={self.numbers} selects an argument twice. Each has one "
+                "derivative. Name each once."
+            )
+        return positions, [self._find(fun, name, count, kwargs) for name in self.names]
+
+    def _find(
+        self, fun: Callable[..., Any], name: str, count: int, kwargs: dict[str, Any]
+    ) -> int | str:
+        if name in kwargs:
+            return name
+        try:
+            parameters = list(inspect.signature(fun).parameters)
+        except (TypeError, ValueError):
+            parameters = []
+        if name in parameters and parameters.index(name) < count:
+            return parameters.index(name)
+        raise ArgumentSelectionError(
+            f"{self.transform}: argnames={name!r}, but {function_name(fun)} was called without it. "
+            f"There is nothing to differentiate by. Pass {name}=... in the call, or choose from "
+            f"{parameters or sorted(kwargs)}."
+        )
+
+
+def own(value: Any, forbidden: set[int]) -> Any:
+    """A plain result that shares no memory with anything: a copy if it might."""
+    if type(value) is np.ndarray:
+        if value.base is not None or id(value) in forbidden or not value.flags.writeable:
+            return value.copy()
+        forbidden.add(id(value))
+        return value
+    if type(value) is float:
+        return np.float64(value)
+    if type(value) is complex:
+        return np.complex128(value)
+    return value
+
+
+def fresh(ct: Any, primal: Any, forbidden: set[int]) -> Any:
+    """A derivative as the user gets it: dtype and kind of its primal, memory of its own.
+
+    Args:
+        ct: what the sweep found; `None` is zero.
+        primal: the argument as the user passed it.
+        forbidden: identities of arrays that the result must not be.
+    """
+    if ct is None:
+        return zero_cotangent(primal)
+    if type(primal) is np.ndarray:
+        if type(ct) is np.ndarray:
+            if ct.dtype is not primal.dtype and ct.dtype != primal.dtype:
+                ct = cast_like(ct, primal.dtype)
+            return own(ct, forbidden)
+        if not isinstance(ct, Tracer):
+            return np.array(cast_like(ct, primal.dtype), primal.dtype)
+    dtype = getattr(primal, "dtype", None)
+    if dtype is None:
+        dtype = np.dtype(type(primal))
+    if ct.dtype != dtype:
+        ct = cast_like(ct, dtype)
+    if type(ct) is np.ndarray and ct.ndim == 0 and not isinstance(primal, Tracer):
+        return ct[()]
+    return ct if isinstance(ct, Tracer) else own(ct, forbidden)
+
+
+def zero_cotangent(primal: Any) -> Any:
+    """Zeros of the kind of a primal; of dtype `FLOAT0` for an integer."""
+    if not is_differentiable(primal):
+        return np.zeros(np.shape(primal), FLOAT0)
+    if isinstance(primal, Tracer):
+        return zeros_like(primal, dtype=primal.dtype)
+    return np.zeros_like(primal) if isinstance(primal, np.ndarray) else zeros_like(primal)
+
+
+def check_output(transform: str, trace: Trace, x: Any) -> None:
+    """Refuse a result that is a tracer of a closed transform, or of one that was inside this."""
+    if isinstance(x, Tracer) and (not x.owner.open or x.owner.id > trace.id):
+        raise leaked(x.owner.transform)
+    kind = getattr(getattr(x, "dtype", None), "kind", None)
+    if kind is not None and kind in "OSUV" and not isinstance(x, Tracer):
+        raise OutputDtypeError(
+            f"{transform}: the function returned an array of dtype {x.dtype}. It cannot carry a "
+            "derivative. Return numeric arrays; join traced values with np.stack([...])."
+        )
+
+
+def select_real(x: Any) -> Any:
+    """Real part, on plain and traced values."""
+    return DISPATCH[np.real](x)
+
+
+_ = (LeakedTracerError, tree)

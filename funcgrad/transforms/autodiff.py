@@ -1,0 +1,506 @@
+"""Reverse and forward mode as functions of functions: grad, vjp and jvp."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from funcgrad import tree
+from funcgrad.core.tracer import Tracer
+from funcgrad.errors import (
+    CotangentError,
+    NonScalarOutputError,
+    OutputDtypeError,
+    PytreeError,
+    TangentError,
+)
+from funcgrad.families.shapes import cast_like, zeros_like
+from funcgrad.interpreters.dual import Dual, DualTracer
+from funcgrad.interpreters.record import SMALL, Recording, RecordTracer
+from funcgrad.interpreters.sweep import sweep
+from funcgrad.transforms.arguments import (
+    FLOAT0,
+    Selection,
+    as_primal,
+    check_output,
+    dtype_name,
+    fresh,
+    function_name,
+    is_differentiable,
+    own,
+)
+
+__all__ = ["grad", "jvp", "value_and_grad", "vjp"]
+
+
+def value_and_grad(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    *,
+    argnames: str | Sequence[str] | None = None,
+) -> Callable[..., Any]:
+    """Value and gradient of a scalar function: x ↦ (f(x), ∇f(x)).
+
+    Args:
+        fun: function of arrays (or pytrees of arrays) with a scalar result.
+        argnums: position or positions of the arguments to differentiate by; negative ones count
+            from the end. The first, unless `argnames` are given.
+        has_aux: whether `fun` returns `(value, aux)`, of which only `value` is differentiated.
+        holomorphic: whether `fun` is complex differentiable, with complex arguments and result.
+        allow_int: whether integer arguments may be selected; their derivative is zero, of dtype
+            float0.
+        argnames: name or names of arguments to differentiate by.
+
+    Returns:
+        A function of the same arguments that returns `(value, gradient)`, or
+        `((value, aux), gradient)`. The gradient has the structure, shapes and dtypes of the
+        selected argument; it is a tuple for several `argnums`, a dict for several `argnames`.
+        For complex arguments of a real function u it is ∂u/∂x - i ∂u/∂y.
+
+    Raises:
+        NonScalarOutputError: if the result has axes.
+        InputDtypeError: if a selected argument is not floating-point.
+        ArgumentSelectionError: if `argnums` or `argnames` select what is not there.
+
+    Example:
+        >>> import numpy as np
+        >>> value_and_grad(lambda x: np.sum(x * x))(np.array([1.0, 2.0]))
+        (np.float64(5.0), array([2., 4.]))
+    """
+    return _value_and_grad("value_and_grad", fun, argnums, has_aux, holomorphic, allow_int, argnames)
+
+
+def grad(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    *,
+    argnames: str | Sequence[str] | None = None,
+) -> Callable[..., Any]:
+    """Gradient of a scalar function: x ↦ ∇f(x).
+
+    Args, errors and conventions are those of `value_and_grad`.
+
+    Returns:
+        A function of the same arguments that returns the gradient, or `(gradient, aux)`.
+
+    Example:
+        >>> import numpy as np
+        >>> grad(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))
+        array([ 3., 12.])
+    """
+    both = _value_and_grad("grad", fun, argnums, has_aux, holomorphic, allow_int, argnames)
+
+    @functools.wraps(fun)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, result = both(*args, **kwargs)
+        return (result, value[1]) if has_aux else result
+
+    return gradient
+
+
+def _value_and_grad(
+    transform: str,
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] | None,
+    has_aux: bool,
+    holomorphic: bool,
+    allow_int: bool,
+    argnames: str | Sequence[str] | None,
+) -> Callable[..., Any]:
+    selection = Selection.of(transform, argnums, argnames)
+    plain = not selection.names
+    single = selection.single_number
+
+    @functools.wraps(fun)
+    def both(*args: Any, **kwargs: Any) -> Any:
+        positions, named = selection.positions(fun, args, kwargs)
+        trace = Recording(transform)
+        inputs = _Inputs(trace, holomorphic, allow_int)
+        call_args = list(args)
+        call_kwargs = dict(kwargs) if named else kwargs
+        for position in positions:
+            call_args[position] = inputs.trace_argument(args[position], f"argument {position}")
+        for where in named:
+            if isinstance(where, int):
+                call_args[where] = inputs.trace_argument(args[where], f"argument {where}")
+            else:
+                call_kwargs[where] = inputs.trace_argument(kwargs[where], f"argument {where!r}")
+        try:
+            out = fun(*call_args, **call_kwargs)
+        finally:
+            records = trace.close()
+        aux = None
+        if has_aux:
+            out, aux = _split_aux(transform, fun, out)
+            aux = tree.map(lambda x: _lower(transform, trace, x), aux)
+        value = _scalar(transform, fun, trace, out, holomorphic)
+        if type(out) is RecordTracer and out.owner is trace:
+            trace.check_unchanged()
+            cts: list[Any] = [None] * len(records)
+            cts[out.index] = value.dtype.type(1) if hasattr(value, "dtype") else np.float64(1)
+            del out
+            sweep(iter(records.pop, None), cts)  # type: ignore[arg-type]  # stops at the inputs
+        else:
+            cts = [None] * inputs.count
+        gradients = inputs.results(cts)
+        value = own(value, {id(leaf) for leaf in inputs.leaves})
+        if plain:
+            result = gradients[0] if single else tuple(gradients)
+        else:
+            result = _named_result(selection, gradients)
+        return ((value, aux), result) if has_aux else (value, result)
+
+    return both
+
+
+def _named_result(selection: Selection, gradients: list[Any]) -> Any:
+    count = len(selection.numbers)
+    by_name = gradients[count:]
+    named = by_name[0] if selection.single_name else dict(zip(selection.names, by_name, strict=True))
+    if not count:
+        return named
+    return (gradients[0] if selection.single_number else tuple(gradients[:count])), named
+
+
+class _Inputs:
+    """The differentiated arguments of one call: tracers on the way in, derivatives on the way out."""
+
+    __slots__ = ("allow_int", "count", "holomorphic", "leaves", "structures", "trace", "traced")
+
+    def __init__(self, trace: Recording, holomorphic: bool, allow_int: bool) -> None:
+        self.trace = trace
+        self.holomorphic = holomorphic
+        self.allow_int = allow_int
+        self.leaves: list[Any] = []
+        self.traced: list[int | None] = []
+        self.structures: list[tuple[Any, int]] = []
+        self.count = 0
+
+    def trace_argument(self, argument: Any, path: str) -> Any:
+        """The argument with tracers for its leaves."""
+        if type(argument) is np.ndarray and argument.dtype.kind == "f" and not self.holomorphic:
+            self.structures.append((None, 1))
+            return self._input(argument)
+        leaves, structure = tree.flatten(argument)
+        self.structures.append((structure, len(leaves)))
+        tracers = []
+        for i, leaf in enumerate(leaves):
+            where = path if structure == tree.LEAF else f"{path}, leaf {_leaf_path(argument, i)},"
+            as_primal(self.trace.transform, leaf, where, allow_int=self.allow_int)
+            if not is_differentiable(leaf):
+                self.leaves.append(leaf)
+                self.traced.append(None)
+                tracers.append(leaf)
+                continue
+            if self.holomorphic and np.result_type(getattr(leaf, "dtype", type(leaf))).kind != "c":
+                raise OutputDtypeError(
+                    f"{self.trace.transform}: holomorphic=True, but {where} has {dtype_name(leaf)}. "
+                    "A holomorphic derivative is by a complex argument. Pass it as complex, or "
+                    "leave holomorphic away."
+                )
+            tracers.append(self._input(leaf))
+        return tree.unflatten(structure, tracers)
+
+    def _input(self, leaf: Any) -> RecordTracer:
+        self.leaves.append(leaf)
+        self.traced.append(self.count)
+        self.count += 1
+        if type(leaf) is np.ndarray:
+            leaf = leaf.copy() if leaf.nbytes <= SMALL else self.trace.guard(leaf)
+        return self.trace.input(leaf)
+
+    def results(self, cts: list[Any], others: Sequence[Any] = ()) -> list[Any]:
+        """The derivatives in the structures of the arguments."""
+        forbidden = {id(leaf) for leaf in self.leaves}
+        forbidden.update(map(id, others))
+        found = [
+            fresh(None if position is None else cts[position], leaf, forbidden)
+            for leaf, position in zip(self.leaves, self.traced, strict=True)
+        ]
+        results = []
+        start = 0
+        for structure, length in self.structures:
+            part = found[start : start + length]
+            results.append(part[0] if structure is None else tree.unflatten(structure, part))
+            start += length
+        return results
+
+
+def _leaf_path(argument: Any, number: int) -> str:
+    return tree.keystr(tree.flatten_with_path(argument)[0][number][0])
+
+
+def _split_aux(transform: str, fun: Callable[..., Any], out: Any) -> tuple[Any, Any]:
+    if not isinstance(out, tuple) or len(out) != 2:  # noqa: PLR2004  # a pair
+        raise PytreeError(
+            f"{transform}: has_aux=True, but {function_name(fun)} returned {type(out).__name__}, "
+            "not a pair. The first part is differentiated, the second is passed on. Return "
+            "(value, aux), or leave has_aux away."
+        )
+    return out
+
+
+def _lower(transform: str, trace: Recording | Dual, x: Any) -> Any:
+    """A value of this (closed) trace as one of the transform around it, with memory of its own."""
+    if isinstance(x, RecordTracer | DualTracer) and x.owner is trace:
+        value = x.value
+        return value.copy() if type(value) is np.ndarray else own(value, set())
+    check_output(transform, trace, x)
+    return x
+
+
+def _scalar(
+    transform: str, fun: Callable[..., Any], trace: Recording, out: Any, holomorphic: bool
+) -> Any:
+    """The scalar value of a result, or the error that says what to do."""
+    mine = type(out) is RecordTracer and out.owner is trace
+    if not mine:
+        check_output(transform, trace, out)
+    value = out.value if mine else out
+    if type(value) is np.float64 and not holomorphic:
+        return value
+    if not isinstance(value, Tracer | np.ndarray | np.generic | int | float | complex):
+        raise NonScalarOutputError(
+            f"{transform}: {function_name(fun)} returned {type(value).__name__}, but a gradient "
+            "needs one scalar. Return a number; pass further results on with has_aux=True."
+        )
+    shape = np.shape(value) if not isinstance(value, Tracer) else value.shape
+    if shape != ():
+        raise NonScalarOutputError(
+            f"{transform}: {function_name(fun)} returned shape {shape}, but a gradient needs a "
+            "scalar. Reduce it, e.g. f(x).sum(), or use jacrev."
+        )
+    kind = value.dtype.kind if hasattr(value, "dtype") else np.result_type(type(value)).kind
+    if holomorphic and kind != "c":
+        raise OutputDtypeError(
+            f"{transform}: holomorphic=True, but {function_name(fun)} returned {dtype_name(value)}. "
+            "A holomorphic function has a complex result. Leave holomorphic away."
+        )
+    if not holomorphic and kind == "c":
+        raise OutputDtypeError(
+            f"{transform}: {function_name(fun)} returned {dtype_name(value)}. The gradient of a "
+            "complex result is ambiguous. Differentiate its real or imaginary part, or pass "
+            "holomorphic=True if it is complex differentiable."
+        )
+    return value
+
+
+def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """Vector-Jacobian product: f(x), and the pullback ct ↦ ctᵀ ∂f(x).
+
+    Args:
+        fun: function of arrays or pytrees of arrays.
+        *primals: where to differentiate it; the pullback returns one cotangent for each.
+        has_aux: whether `fun` returns `(out, aux)`, of which only `out` is differentiated.
+
+    Returns:
+        `(out, pullback)`, or `(out, pullback, aux)`. `pullback(ct)` takes a cotangent with the
+        structure and shapes of `out`, and returns a tuple with the structures, shapes and dtypes
+        of the primals. It can be called any number of times, also inside other transforms.
+
+    Raises:
+        CotangentError: if a cotangent does not fit `out`.
+        MutatedArrayError: if an array that it needs was changed in place in the meantime.
+
+    Example:
+        >>> import numpy as np
+        >>> out, pullback = vjp(np.sin, np.zeros(2))
+        >>> pullback(np.array([1.0, 2.0]))
+        (array([1., 2.]),)
+    """
+    trace = Recording("vjp")
+    inputs = _Inputs(trace, holomorphic=False, allow_int=True)
+    traced = [inputs.trace_argument(primal, f"primal {i}") for i, primal in enumerate(primals)]
+    try:
+        out = fun(*traced)
+    finally:
+        records = trace.close()
+    aux = None
+    if has_aux:
+        out, aux = _split_aux("vjp", fun, out)
+        aux = tree.map(lambda x: _lower("vjp", trace, x), aux)
+    leaves, structure = tree.flatten(out)
+    values = [_lower("vjp", trace, leaf) for leaf in leaves]
+    places = [
+        leaf.index if type(leaf) is RecordTracer and leaf.owner is trace else None
+        for leaf in leaves
+    ]
+    pullback = _Pullback(trace, records, inputs, places, values, structure)
+    result = tree.unflatten(structure, values)
+    return (result, pullback, aux) if has_aux else (result, pullback)
+
+
+class _Pullback:
+    """`ct ↦ ctᵀ ∂f(x)`, which keeps the Wengert list."""
+
+    __slots__ = ("_avals", "_inputs", "_places", "_records", "_structure", "_trace")
+
+    def __init__(
+        self,
+        trace: Recording,
+        records: list[Any],
+        inputs: _Inputs,
+        places: list[int | None],
+        values: list[Any],
+        structure: Any,
+    ) -> None:
+        self._trace = trace
+        self._records = records
+        self._inputs = inputs
+        self._places = places
+        self._avals = [(np.shape(v) if not isinstance(v, Tracer) else v.shape, _dtype(v)) for v in values]
+        self._structure = structure
+
+    def __call__(self, ct: Any) -> tuple[Any, ...]:
+        """Cotangents of the primals for a cotangent of the result."""
+        leaves, structure = tree.flatten(ct)
+        if structure != self._structure:
+            raise CotangentError(
+                f"vjp: the cotangent has structure {structure}, but the function returned "
+                f"{self._structure}. Each result needs one cotangent. Pass zeros for the others."
+            )
+        self._trace.check_unchanged()
+        cts: list[Any] = [None] * len(self._records)
+        for number, (leaf, place, aval) in enumerate(zip(leaves, self._places, self._avals, strict=True)):
+            part = check_cotangent(leaf, aval, number)
+            if place is not None and part is not None:
+                before = cts[place]
+                cts[place] = part if before is None else before + part
+        sweep(reversed(self._records[self._inputs.count :]), cts)
+        return tuple(self._inputs.results(cts, leaves))
+
+    def __repr__(self) -> str:
+        return f"<pullback of {len(self._records) - self._inputs.count} records>"
+
+
+def _dtype(value: Any) -> np.dtype[Any]:
+    return value.dtype if hasattr(value, "dtype") else np.result_type(type(value))
+
+
+def check_cotangent(ct: Any, aval: tuple[Any, Any], number: int) -> Any:
+    """A cotangent in the dtype of its result; `None` for an integer result."""
+    shape, dtype = aval
+    if dtype.kind not in "fc":
+        return None
+    found = np.shape(ct) if not isinstance(ct, Tracer) else ct.shape
+    if found != shape:
+        raise CotangentError(
+            f"vjp: cotangent {number} has shape {found}, but that result has shape {shape}. They "
+            f"must be the same. Pass an array of shape {shape}, e.g. np.ones_like(out)."
+        )
+    own_dtype = _dtype(ct)
+    if own_dtype == FLOAT0:
+        return None
+    if own_dtype.kind not in "biufc" or (own_dtype.kind == "c" and dtype.kind != "c"):
+        raise CotangentError(
+            f"vjp: cotangent {number} has dtype {own_dtype}, but that result has dtype {dtype}. "
+            "The one cannot be converted to the other without loss. Pass it with the dtype of "
+            "the result."
+        )
+    if isinstance(ct, np.ndarray | np.generic | Tracer):
+        return ct if own_dtype == dtype else cast_like(ct, dtype)
+    return dtype.type(ct)
+
+
+def jvp(
+    fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
+) -> tuple[Any, ...]:
+    """Jacobian-vector product in forward mode: f(x), and ∂f(x) ẋ.
+
+    Args:
+        fun: function of arrays or pytrees of arrays.
+        primals: the arguments x, a tuple or list.
+        tangents: the direction ẋ, with the structure, shapes and dtypes of the primals; that of
+            an integer primal has dtype float0.
+        has_aux: whether `fun` returns `(out, aux)`, of which only `out` is differentiated.
+
+    Returns:
+        `(out, out_dot)`, or `(out, out_dot, aux)`; `out_dot` has the structure, shapes and dtypes
+        of `out`.
+
+    Raises:
+        TangentError: if a tangent does not fit its primal.
+
+    Example:
+        >>> import numpy as np
+        >>> jvp(np.sin, (np.zeros(2),), (np.array([1.0, 2.0]),))
+        (array([0., 0.]), array([1., 2.]))
+    """
+    if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
+        raise TangentError(
+            f"jvp: primals of type {type(primals).__name__} and tangents of type "
+            f"{type(tangents).__name__}. They are the lists of arguments and their tangents. "
+            "Write jvp(f, (x,), (x_dot,))."
+        )
+    leaves, structure = tree.flatten(tuple(primals))
+    dots, dots_structure = tree.flatten(tuple(tangents))
+    if structure != dots_structure:
+        raise TangentError(
+            f"jvp: the tangents have structure {dots_structure}, but the primals {structure}. Each "
+            f"array needs one tangent. {tree.difference(tuple(primals), tuple(tangents))}"
+        )
+    trace = Dual("jvp")
+    traced = [_dual(trace, i, x, x_dot) for i, (x, x_dot) in enumerate(zip(leaves, dots, strict=True))]
+    try:
+        out = fun(*tree.unflatten(structure, traced))
+    finally:
+        trace.close()
+    aux = None
+    if has_aux:
+        out, aux = _split_aux("jvp", fun, out)
+        aux = tree.map(lambda x: _lower("jvp", trace, x), aux)
+    outs, out_structure = tree.flatten(out)
+    forbidden = {id(x) for x in (*leaves, *dots)}
+    values = [own(_lower("jvp", trace, x), forbidden) for x in outs]
+    moved = [_tangent(trace, x, value, forbidden) for x, value in zip(outs, values, strict=True)]
+    result = tree.unflatten(out_structure, values), tree.unflatten(out_structure, moved)
+    return (*result, aux) if has_aux else result
+
+
+def _dual(trace: Dual, number: int, x: Any, x_dot: Any) -> Any:
+    as_primal("jvp", x, f"primal {number}", allow_int=True)
+    shape = x.shape if isinstance(x, Tracer) else np.shape(x)
+    found = x_dot.shape if isinstance(x_dot, Tracer) else np.shape(x_dot)
+    if found != shape:
+        raise TangentError(
+            f"jvp: tangent {number} has shape {found}, but its primal has shape {shape}. They must "
+            f"be the same. Pass an array of shape {shape}."
+        )
+    dtype, dot_dtype = _dtype(x), _dtype(x_dot)
+    if not is_differentiable(x):
+        if dot_dtype != FLOAT0 and not (dot_dtype.kind in "biu" and not np.any(x_dot)):
+            raise TangentError(
+                f"jvp: primal {number} has dtype {dtype}, and its tangent {dot_dtype}. The "
+                "derivative by an integer is zero. Pass the primal as float, or "
+                "np.zeros(shape, funcgrad.float0) as its tangent."
+            )
+        return x
+    if dot_dtype.kind not in "biufc" or (dot_dtype.kind == "c" and dtype.kind != "c"):
+        raise TangentError(
+            f"jvp: tangent {number} has dtype {dot_dtype}, but its primal has dtype {dtype}. The "
+            "one cannot be converted to the other without loss. Pass it with the primal's dtype."
+        )
+    if type(x) is float and dot_dtype == np.float64:
+        x_dot = np.float64(x_dot) if not isinstance(x_dot, Tracer) else x_dot
+    elif dot_dtype != dtype or not isinstance(x_dot, Tracer | np.ndarray | np.generic):
+        x_dot = cast_like(x_dot if hasattr(x_dot, "dtype") else np.asarray(x_dot)[()], dtype)
+    return DualTracer(x, x_dot, trace)
+
+
+def _tangent(trace: Dual, x: Any, value: Any, forbidden: set[int]) -> Any:
+    if type(x) is DualTracer and x.owner is trace:
+        dtype = _dtype(value)
+        dot = x.tangent if x.tangent.dtype == dtype else cast_like(x.tangent, dtype)
+        if type(value) is np.ndarray and type(dot) is not np.ndarray and not isinstance(dot, Tracer):
+            return np.array(dot)
+        return own(dot, forbidden)
+    if not is_differentiable(value):
+        return np.zeros(np.shape(value), FLOAT0)
+    return zeros_like(value, dtype=_dtype(value))

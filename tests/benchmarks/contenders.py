@@ -1,0 +1,153 @@
+"""Who computes a workload: one function per library, from a workload to a call without arguments.
+
+Peers are loaded by `import_module` when they take part, because none of them has to be installed.
+Each is used as its own documentation would: fused losses, its fastest eager second-order API.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from tests.benchmarks.workload import Data, Loss, Run, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A way to compute a workload.
+
+    Attributes:
+        name: As in the reports.
+        requires: The package it needs.
+        build: Prepares everything that a caller of many gradients would prepare once.
+        takes: Whether it takes part in a workload.
+    """
+
+    name: str
+    requires: str
+    build: Callable[[Workload, Data], Run]
+    takes: Callable[[Workload], bool] = lambda _: True
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether its package can be imported."""
+        return find_spec(self.requires) is not None
+
+
+def _by_hand(workload: Workload, data: Data) -> Run:
+    return partial(workload.hand, *data.arguments)
+
+
+def _transformed(library: Any, jacobian: str, workload: Workload, loss: Loss, data: Data) -> Run:
+    """For libraries with JAX's transforms; ``jacobian`` names the one to use."""
+    match workload.task:
+        case "value and gradient":
+            return partial(library.value_and_grad(loss, argnums=data.argnums), *data.arguments)
+        case "hessian":
+            return partial(library.hessian(loss), *data.params)
+        case "jacobian":
+            return partial(getattr(library, jacobian)(loss), *data.arguments)
+        case "hvp":
+            gradient = library.grad(loss)
+            return lambda: library.jvp(gradient, data.params, data.constants)[1]
+
+
+def _funcgrad(namespace: str, workload: Workload, data: Data) -> Run:
+    funcgrad = import_module("funcgrad")
+    loss = partial(workload.loss, import_module(namespace))
+    return _transformed(funcgrad, "jacobian", workload, loss, data)
+
+
+def _funcgrad_nn(workload: Workload, data: Data) -> Run:
+    assert workload.nn_loss is not None
+    loss = partial(workload.nn_loss, import_module("funcgrad.nn"))
+    return _transformed(import_module("funcgrad"), "jacobian", workload, loss, data)
+
+
+def _torch_eager(workload: Workload, data: Data) -> Run:
+    torch = import_module("torch")
+    torch.set_num_threads(1)
+    # Copies: PyTorch warns when it shares memory with an array that it may not write to.
+    params = [torch.from_numpy(np.array(a)).requires_grad_() for a in data.params]
+    constants = [torch.from_numpy(np.array(a)) for a in data.constants]
+    loss = partial(workload.torch_loss or workload.loss, torch)
+
+    def value_and_gradient() -> Any:
+        value = loss(*params, *constants)
+        return value, torch.autograd.grad(value, params)
+
+    def double_backward() -> Any:
+        (gradient,) = torch.autograd.grad(loss(*params), params, create_graph=True)
+        return torch.autograd.grad(gradient, params, *constants)
+
+    def hessian() -> Any:
+        return torch.autograd.functional.hessian(loss, *params, vectorize=True)
+
+    match workload.task:
+        case "value and gradient":
+            return value_and_gradient
+        case "hvp":
+            return double_backward
+        case "hessian":
+            return hessian
+        case "jacobian":
+            point = (a.detach() for a in params)
+            return partial(torch.func.jacrev(loss), *point, *constants)
+
+
+def _autograd(workload: Workload, data: Data) -> Run:
+    autograd = import_module("autograd")
+    loss = partial(workload.loss, import_module("autograd.numpy"))
+    match workload.task:
+        case "value and gradient":
+            if len(data.params) == 1:
+                return partial(autograd.value_and_grad(loss), *data.arguments)
+            packed = autograd.value_and_grad(lambda params: loss(*params, *data.constants))
+            return partial(packed, data.params)
+        case "hessian":
+            return partial(autograd.hessian(loss), *data.params)
+        case "jacobian":
+            return partial(autograd.jacobian(loss), *data.arguments)
+        case "hvp":
+            hvp = autograd.differential_operators.make_hvp(loss)
+            return lambda: hvp(*data.params)[0](*data.constants)
+
+
+def _jax(workload: Workload, data: Data, *, jit: bool) -> Run:
+    jax = import_module("jax")
+    loss = partial(workload.loss, import_module("jax.numpy"))
+    on_device = Data(
+        params=tuple(map(jax.numpy.asarray, data.params)),
+        constants=tuple(map(jax.numpy.asarray, data.constants)),
+    )
+    run: Run
+    if not jit:
+        run = _transformed(jax, "jacfwd", workload, loss, on_device)
+    elif workload.task == "hvp":
+        gradient = jax.grad(loss)
+        product = jax.jit(lambda x, v: jax.jvp(gradient, (x,), (v,))[1])
+        run = partial(product, *on_device.arguments)
+    else:
+        whole = _transformed(jax, "jacfwd", workload, loss, on_device)
+        assert isinstance(whole, partial)
+        run = partial(jax.jit(whole.func), *whole.args)
+    return lambda: jax.block_until_ready(run())
+
+
+CONTENDERS: dict[str, Contender] = {
+    contender.name: contender
+    for contender in (
+        Contender("hand", "numpy", _by_hand),
+        Contender("funcgrad", "funcgrad", partial(_funcgrad, "funcgrad.numpy")),
+        Contender("funcgrad np.*", "funcgrad", partial(_funcgrad, "numpy")),
+        Contender("funcgrad nn", "funcgrad", _funcgrad_nn, lambda w: w.nn_loss is not None),
+        Contender("torch eager", "torch", _torch_eager),
+        Contender("autograd", "autograd", _autograd),
+        Contender("jax.jit", "jax", partial(_jax, jit=True)),
+        Contender("jax eager", "jax", partial(_jax, jit=False)),
+    )
+}

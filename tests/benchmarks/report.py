@@ -1,0 +1,143 @@
+"""Measurements as Markdown and as JSON."""
+
+import math
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from tests.benchmarks.targets import NN_TARGET, PLAIN_NUMPY_SHARE, TARGETS, Target
+from tests.benchmarks.timing import Timing
+from tests.benchmarks.workloads import WORKLOADS
+
+Timings = Mapping[str, Mapping[str, Timing]]
+"""Workload, then contender."""
+
+WITHOUT_TARGET = ("jax.jit", "jax eager")
+NOTHING = "-"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; the first column holds names, the others numbers."""
+    rule = ["---", *("---:" for _ in head[1:])]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+
+
+def seconds(t: float) -> str:
+    """With three digits and a unit."""
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
+        if t * factor >= 1:
+            return f"{t * factor:.3g} {unit}" if t * factor < 999.5 else f"{t * factor:.0f} {unit}"
+    return f"{t * 1e9:.0f} ns" if t >= 0 else NOTHING
+
+
+def quotient(t: float, over: float) -> str:
+    """``t / over`` with three digits."""
+    return NOTHING if math.isnan(t / over) else f"{t / over:.3g}"
+
+
+def _median(timings: Mapping[str, Timing], contender: str) -> float:
+    return timings[contender].median if contender in timings else float("nan")
+
+
+def _judged(peer: float, own: float, target: Target | None) -> list[str]:
+    """Ratio, target, verdict."""
+    ratio = peer / own
+    judged = target is not None and not math.isnan(ratio)
+    return [
+        quotient(peer, own),
+        str(target) if target is not None else NOTHING,
+        target.verdict(ratio) if target is not None and judged else NOTHING,
+    ]
+
+
+def _target(peer: str, workload: str, contender: str) -> Target | None:
+    if contender == "funcgrad nn":
+        return NN_TARGET if peer == "torch eager" else None
+    target = TARGETS[peer].get(workload)
+    if target is not None and contender == "funcgrad np.*":
+        return target.scaled(PLAIN_NUMPY_SHARE)
+    return target
+
+
+def _row(workload: str, timings: Mapping[str, Timing], contender: str) -> list[str]:
+    own = _median(timings, contender)
+    suffix = contender.removeprefix("funcgrad")
+    cells = [workload + suffix, seconds(_median(timings, "hand")), seconds(own)]
+    cells.append(quotient(own, _median(timings, "hand")))
+    for peer in TARGETS:
+        cells += _judged(_median(timings, peer), own, _target(peer, workload, contender))
+    return cells + [quotient(_median(timings, peer), own) for peer in WITHOUT_TARGET]
+
+
+def ratios(measured: Timings) -> str:
+    """The tables of ratios: through ``funcgrad.numpy``, then through plain ``np.*``."""
+    head = ["workload", "hand", "funcgrad", "÷ hand"]
+    for peer in TARGETS:
+        head += [f"{peer} ÷ funcgrad", "target (aim)", "verdict"]
+    head += [f"{peer} ÷ funcgrad" for peer in WITHOUT_TARGET]
+    own = [
+        _row(name, timings, contender)
+        for name, timings in measured.items()
+        for contender in ("funcgrad", "funcgrad nn")
+        if contender in timings
+    ]
+    plain = [
+        _row(name, timings, "funcgrad np.*")
+        for name, timings in measured.items()
+        if "funcgrad np.*" in timings
+    ]
+    parts = ["## Through `funcgrad.numpy` and operators", table(head, own)] if own else []
+    if plain:
+        parts += [f"## Through plain `np.*` (targets × {PLAIN_NUMPY_SHARE})", table(head, plain)]
+    return "\n\n".join([*parts, "## All contenders", _everybody(measured)])
+
+
+def _everybody(measured: Timings) -> str:
+    """Median seconds of each contender."""
+    contenders = list(dict.fromkeys(name for timings in measured.values() for name in timings))
+    rows = (
+        [f"{name}: {WORKLOADS[name].title}", *(seconds(_median(timings, c)) for c in contenders)]
+        for name, timings in measured.items()
+    )
+    return table(["workload", *contenders], rows)
+
+
+def problems(workload: str, timings: Mapping[str, Timing]) -> list[str]:
+    """A line for every contender that failed or was wrong."""
+    return [f"{workload}: {name}: {t.problem}" for name, t in timings.items() if t.problem]
+
+
+def machine() -> dict[str, str]:
+    """What the numbers depend on."""
+    known = {"python": platform.python_version(), "processor": platform.machine()}
+    if hasattr(os, "sched_getaffinity"):
+        known["cores"] = ", ".join(map(str, sorted(os.sched_getaffinity(0))))
+    for package in ("numpy", "torch", "jax", "autograd"):
+        try:
+            known[package] = version(package)
+        except PackageNotFoundError:
+            known[package] = "not installed"
+    return known
+
+
+def raw(measured: Timings) -> dict[str, Any]:
+    """Everything, for ``--json``: seconds throughout."""
+    return {
+        "machine": machine(),
+        "workloads": {
+            workload: {
+                contender: {
+                    "median": None if t.problem else t.median,
+                    "minimum": None if t.problem else min(t.samples),
+                    "first": None if math.isnan(t.first) else t.first,
+                    "error": t.error if math.isfinite(t.error) else None,
+                    "problem": t.problem,
+                    "samples": t.samples,
+                }
+                for contender, t in timings.items()
+            }
+            for workload, timings in measured.items()
+        },
+    }

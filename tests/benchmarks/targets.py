@@ -1,0 +1,70 @@
+"""How much faster than its peers funcgrad has to be: peer time / funcgrad time."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A ratio to reach and a more ambitious one to aim at."""
+
+    reach: float
+    aim: float
+
+    def scaled(self, share: float) -> "Target":
+        """The same demands, multiplied."""
+        return Target(self.reach * share, self.aim * share)
+
+    def verdict(self, ratio: float) -> str:
+        """``aim met``, ``met`` or ``missed``."""
+        if ratio >= self.aim:
+            return "met" if self.aim == self.reach else "aim met"
+        return "met" if ratio >= self.reach else "missed"
+
+    def __str__(self) -> str:
+        return f"{self.reach:.3g}" + (f" ({self.aim:.3g})" if self.aim != self.reach else "")
+
+
+def _targets(**ratios: tuple[float, float]) -> dict[str, Target]:
+    return {workload: Target(*ratio) for workload, ratio in ratios.items()}
+
+
+NN_TARGET = Target(5, 5)
+"""W1 through `funcgrad.nn`, over torch eager."""
+
+PLAIN_NUMPY_SHARE = 0.75
+"""What plain ``np.*`` calls have to reach of each target."""
+
+PER_OPERATION = 0.8
+"""Microseconds of overhead over the hand-written gradient per operation of W10_10."""
+
+IMPORT = 0.060
+"""Seconds of import time over NumPy's."""
+
+TARGETS: dict[str, dict[str, Target]] = {
+    "torch eager": _targets(
+        W1=(3, 4),
+        W2=(8, 12),
+        W3=(1, 1),
+        W4=(1.3, 1.5),
+        W5=(1, 1),
+        W6=(1.5, 1.8),
+        W9=(1.4, 1.4),
+        W10_1=(2.5, 3),
+        W10_10=(2.5, 3),
+        W10_1000=(2, 2.2),
+        W11=(1, 1),
+    ),
+    "autograd": _targets(
+        W1=(8, 10),
+        W2=(15, 24),
+        W3=(1.5, 1.5),
+        W4=(1.15, 1.5),
+        W5=(1, 1),
+        W6=(4, 4),
+        W9=(1.5, 1.5),
+        W10_1=(6.5, 6.5),
+        W10_10=(6.5, 6.5),
+        W10_1000=(3.5, 3.5),
+        W11=(1.5, 1.5),
+    ),
+}
