@@ -1,6 +1,31 @@
-"""funcgrad."""
+"""funcgrad: derivatives of NumPy code, as transforms of functions.
 
-from funcgrad import primitives
-from funcgrad.transforms.autodiff import grad, jvp, value_and_grad, vjp
+A pure function of arrays goes in; `grad`, `jvp`, `hessian`, `vmap` and their like give functions
+back, in any nesting. The functions are written with plain `import numpy as np`, or a little faster
+with `funcgrad.numpy`.
+"""
 
-__all__ = ["grad", "jvp", "primitives", "value_and_grad", "vjp"]
+from funcgrad import errors, nn, numpy, tree
+from funcgrad.core.modes import debug_mutation
+from funcgrad.core.program import Program
+from funcgrad.flatten_util import ravel_pytree
+from funcgrad.transforms.arguments import FLOAT0 as float0
+from funcgrad.transforms.autodiff import grad, value_and_grad, vjp
+from funcgrad.transforms.forward import jvp
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Program",
+    "debug_mutation",
+    "errors",
+    "float0",
+    "grad",
+    "jvp",
+    "nn",
+    "numpy",
+    "ravel_pytree",
+    "tree",
+    "value_and_grad",
+    "vjp",
+]

@@ -27,7 +27,9 @@ class _Slot:
         if part.dtype.kind == "c" and self.dtype.kind != "c":
             part = np.real(part)
         leaf = np.reshape(part, self.shape).astype(self.dtype)
-        return leaf[()] if self.is_scalar else leaf
+        if self.is_scalar and isinstance(leaf, np.ndarray):  # a traced value is 0-d either way
+            return leaf[()]
+        return leaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,9 @@ class _Unravel:
         return unflatten(self.structure, leaves)
 
     def _check(self, flat: Any, size: int) -> None:
-        if np.shape(flat) != (size,):
+        if flat.shape != (size,):
             raise PytreeError(
-                f"unravel: was given shape {np.shape(flat)}, but the raveled tree has "
+                f"unravel: was given shape {flat.shape}, but the raveled tree has "
                 f"{size} elements. Each element needs its place in the tree. Pass one vector of "
                 f"{size} elements, or map over further axes with vmap(unravel)."
             )
@@ -104,13 +106,7 @@ def ravel_pytree(tree: Any) -> tuple[Any, Callable[[Any], Any]]:
     if not slots:
         return np.zeros(0), _Unravel(structure, (), np.dtype(np.float64))
     dtype = np.result_type(*(slot.dtype for slot in slots))
-    parts = [_vector(leaf, slot, dtype) for (_, leaf), slot in zip(pairs, slots, strict=True)]
-    return np.concatenate(parts), _Unravel(structure, slots, dtype)
-
-
-def _vector(leaf: Any, slot: _Slot, dtype: np.dtype[Any]) -> Any:
-    vector = np.ravel(leaf)
-    return vector if slot.dtype == dtype else vector.astype(dtype)
+    return np.concatenate([np.ravel(leaf) for _, leaf in pairs]), _Unravel(structure, slots, dtype)
 
 
 def _slot(path: KeyPath, leaf: Any) -> _Slot:
@@ -123,4 +119,4 @@ def _slot(path: KeyPath, leaf: Any) -> _Slot:
             "have a place in a vector. Keep it out of the tree, or make it part of the structure "
             "with register_static or a meta field."
         )
-    return _Slot(np.shape(leaf), dtype, scalar)
+    return _Slot(() if scalar else leaf.shape, dtype, scalar)

@@ -1,6 +1,7 @@
 """The rules of the house: who may import whom, how long a file may be, what a module may hold.
 
-Everything is read from the source with `ast`, nothing is imported. A rule is a function from a source text to its violations, so that each has a test that it can fail.
+Everything is read from the source with `ast`, nothing is imported. A rule is a function from a
+source text to its violations, so that each has a test that it can fail.
 """
 
 import ast

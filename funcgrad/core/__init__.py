@@ -1,0 +1,1 @@
+"""The nouns: primitives, tracers, the Wengert list, programs."""

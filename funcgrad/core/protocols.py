@@ -123,9 +123,9 @@ def _unary(ufunc: Any) -> Callable[[Any], Any]:
 
 
 def _is_operand(other: Any) -> bool:
-    return isinstance(other, ArrayLike | np.ndarray | np.generic | int | float | complex | list | tuple) or (
-        hasattr(other, "__array_ufunc__") or hasattr(other, "__array__")
-    )
+    return isinstance(
+        other, ArrayLike | np.ndarray | np.generic | int | float | complex | list | tuple
+    ) or (hasattr(other, "__array_ufunc__") or hasattr(other, "__array__"))
 
 
 def _method(function: Any) -> Callable[..., Any]:
@@ -189,12 +189,12 @@ class ArrayLike:
         return self.dtype.itemsize * self.size
 
     @property
-    def T(self) -> Any:  # noqa: N802  # ndarray's name
+    def T(self) -> Any:  # ndarray's name
         """The transpose: axes in reverse order."""
         return DISPATCH[np.transpose](self)
 
     @property
-    def mT(self) -> Any:  # noqa: N802  # ndarray's name
+    def mT(self) -> Any:  # ndarray's name
         """The matrix transpose: the last two axes swapped."""
         return DISPATCH[np.matrix_transpose](self)
 
@@ -295,7 +295,9 @@ class ArrayLike:
 
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
-            raise TypeError("iteration over a traced value without axes. It has no parts to go over. Use np.atleast_1d(x).")
+            raise TypeError(
+                "iteration over a traced value without axes. It has no parts to go over. Use np.atleast_1d(x)."
+            )
         return (self[i] for i in range(self.shape[0]))
 
     def __contains__(self, element: Any) -> bool:
@@ -317,7 +319,9 @@ class ArrayLike:
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a traced value cannot be pickled. It lives only inside its transform. Pickle stop_gradient(x).")
+        raise TypeError(
+            "a traced value cannot be pickled. It lives only inside its transform. Pickle stop_gradient(x)."
+        )
 
     def __getitem__(self, key: Any) -> Any:
         return DISPATCH["getitem"](self, key)

@@ -1,0 +1,1 @@
+"""Constructors of primitives: one declaration gives every rule."""

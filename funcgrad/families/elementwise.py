@@ -36,9 +36,13 @@ class Elementwise:
         self.rules = rules
         names = ["z", "x", "y"][: len(rules) + 1]
         self._kept = [
-            "" if rule is None else "".join(
+            ""
+            if rule is None
+            else "".join(
                 letter
-                for letter, parameter in zip(names, inspect.signature(rule).parameters, strict=False)
+                for letter, parameter in zip(
+                    names, inspect.signature(rule).parameters, strict=False
+                )
                 if not parameter.startswith("_")
             )
             for rule in rules
@@ -53,15 +57,15 @@ class Elementwise:
 
     def _derive(self, active: Mask) -> tuple[str, Pull | None]:
         chosen = [i for i, flag in enumerate(active) if flag]
-        keep = "".join(
-            letter for letter in "zxy" if any(letter in self._kept[i] for i in chosen)
-        )
+        keep = "".join(letter for letter in "zxy" if any(letter in self._kept[i] for i in chosen))
         rules = [self.rules[i] for i in chosen]
         if len(rules) == 1:
             return keep, _pull_of_one(rules[0], keep, len(active))
         return keep, _pull_of_all(rules, keep, len(active))
 
-    def jvp(self, out: Any, args: Sequence[Any], dots: Sequence[Any], params: dict[str, Any]) -> Any:
+    def jvp(
+        self, out: Any, args: Sequence[Any], dots: Sequence[Any], params: dict[str, Any]
+    ) -> Any:
         """The sum of all operands' rules."""
         del params
         total = None
@@ -88,6 +92,7 @@ class Elementwise:
 
 
 def _pull_of_one(rule: Rule | None, keep: str, count: int) -> Pull | None:
+    """The pull of one operand; the usual cases are spelled out to save calls."""
     if rule is None:
         return None
     if count == 1:
@@ -95,6 +100,12 @@ def _pull_of_one(rule: Rule | None, keep: str, count: int) -> Pull | None:
             return lambda ct, x: rule(None, x, ct)
         if keep == "z":
             return lambda ct, z: rule(z, None, ct)
+    elif keep == "x":
+        return lambda ct, x: rule(None, x, None, ct)
+    elif keep == "y":
+        return lambda ct, y: rule(None, None, y, ct)
+    elif keep == "xy":
+        return lambda ct, xy: rule(None, xy[0], xy[1], ct)
     return lambda ct, residuals: rule(*_spread(residuals, keep, count), ct)
 
 
@@ -242,7 +253,9 @@ def _with_options(ufunc: Any, function: Any, args: tuple[Any, ...], options: dic
     return DISPATCH["ufunc options"](ufunc, function, args, options)
 
 
-def piecewise_constant(ufunc: Any, name: str | None = None, value: Any = None) -> Callable[..., Any]:
+def piecewise_constant(
+    ufunc: Any, name: str | None = None, value: Any = None
+) -> Callable[..., Any]:
     """Declare an elementwise primitive with derivative zero wherever there is one.
 
     Its results carry no derivative: `np.floor(x)` is a value of the transform around this one.
@@ -260,12 +273,16 @@ def piecewise_constant(ufunc: Any, name: str | None = None, value: Any = None) -
         )
     )
     function = _general(ufunc, primitive)
-    function.__doc__ = f"`numpy.{primitive.name}` on plain and traced values; its derivative is zero."
+    function.__doc__ = (
+        f"`numpy.{primitive.name}` on plain and traced values; its derivative is zero."
+    )
     DISPATCH[ufunc] = function
     return function
 
 
-def constant_call(name: str, value: Callable[..., Any], batch: Any, data_dependent: bool = False) -> Primitive:
+def constant_call(
+    name: str, value: Callable[..., Any], batch: Any, data_dependent: bool = False
+) -> Primitive:
     """Declare a primitive with parameters and derivative zero (`argsort`, a cast to int, ...)."""
     primitive = register(
         Primitive(

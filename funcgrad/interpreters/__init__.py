@@ -1,0 +1,1 @@
+"""The verbs: what each transform does with a primitive."""

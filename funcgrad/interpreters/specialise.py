@@ -77,7 +77,7 @@ def {name}_reflected(y, x, /):
 def _compile(name: str, source: str, names: dict[str, Any]) -> dict[str, Any]:
     filename = f"<funcgrad fast path of {name}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    exec(compile(source, filename, "exec"), names)  # noqa: S102  # our own templates
+    exec(compile(source, filename, "exec"), names)  # our own templates
     return names
 
 

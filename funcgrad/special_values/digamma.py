@@ -4,13 +4,12 @@ import numpy as np
 import numpy.typing as npt
 
 from funcgrad.special_values.evaluation import (
-    BERNOULLI,
     FloatArray,
+    Piece,
     PiecewiseRational,
     RealValues,
     branch,
     evaluate,
-    polynomial,
 )
 
 __all__ = ["digamma"]
@@ -19,76 +18,117 @@ __all__ = ["digamma"]
 ZERO = 0.46163214496836236
 ZERO_REST = -1.5522348162858677e-17
 
-# From here on, seven terms of the asymptotic series are exact to 1e-17.
-FAR = 11.0
+# From here on, the rest of the asymptotic formula.
+FAR = 7.0
 
-# ψ(1 + y) / (y − ZERO) on 0 ≤ y ≤ 3, to 9.6e-20, and on 3 ≤ y ≤ 11, to 9.5e-19. The coefficients
-# are minimax approximations of the relative error by the Remez exchange in 60 digits (mpmath
-# 1.3.0), rounded to float64. Dividing by the zero makes the relative error small at it too.
-_WITHOUT_ZERO = PiecewiseRational(
-    (3.0,),
-    (
-        (
-            1.2503801375034054,
-            2.1350035194250303,
-            1.3724956245607915,
-            0.42758767493194716,
-            0.06856679098671349,
-            0.005496586877455192,
-            0.00019453544844483928,
-            2.1917144654830184e-06,
-            1.402613434700157e-09,
+# The rest is below 1e-29 here, which keeps the powers of y from overflowing.
+FARTHEST = 1e30
+
+# Below FAR: ψ(1 + y) / (y − ZERO), which has no zero, so that the relative error is small at that of
+# ψ too; relative errors 1.7e-20, 5.0e-19, 2.9e-18. From FAR on: ψ(1 + y) − log y, that is
+# 1/(2y) − 1/(12y²) + …, with the relative error 1.3e-18. The coefficients are minimax approximations
+# of the relative error by the Remez exchange in 70 digits (mpmath 1.3.0; from FAR on as a function
+# of 1/y), rounded to float64.
+_PART = PiecewiseRational(
+    Piece(
+        begins=0.0,
+        base=1.2503801375034054,
+        numerator=(
+            -1.6555050497573315e-17,
+            -0.8546933606017874,
+            -1.1099889628515982,
+            -0.4995766185079807,
+            -0.09463652586733139,
+            -0.007131793211091567,
+            -0.00015232573085000189,
         ),
-        (
+        denominator=(
             1.0,
-            2.3910303677697975,
-            2.13025227505565,
-            0.9306500781833718,
-            0.21686606427381228,
-            0.027105081389092216,
-            0.0017139346932061438,
-            4.713007993540955e-05,
-            3.8347125324643785e-07,
+            2.1790940716213227,
+            1.666954633892164,
+            0.5736315494451301,
+            0.09182479874529226,
+            0.006176528394017729,
+            0.0001227195188228421,
         ),
     ),
-    (
-        (
-            1.2503798742737326,
-            1.8304690130920822,
-            0.938462429934341,
-            0.2140274193160855,
-            0.0227919590468144,
-            0.001091110622297765,
-            2.0627148216911828e-05,
-            1.105720376289119e-07,
-            2.7507672254822065e-11,
+    Piece(
+        begins=1.0,
+        base=0.7853075386041053,
+        numerator=(
+            -2.5091826558179935e-17,
+            -0.26073895468300134,
+            -0.2341111248802128,
+            -0.07385278827122493,
+            -0.009855801816984248,
+            -0.000521693329120629,
+            -7.741460471856775e-06,
         ),
-        (
+        denominator=(
             1.0,
-            2.1474757173763686,
-            1.6166533015020776,
-            0.5553482929917599,
-            0.09362770176856951,
-            0.007714671688665146,
-            0.00029107520961444035,
-            4.309480374305904e-06,
-            1.7049636649291604e-08,
+            1.315917839415219,
+            0.6433127372770395,
+            0.14657977847001474,
+            0.015871686058145918,
+            0.0007299865021446338,
+            9.936526382311013e-06,
+        ),
+    ),
+    Piece(
+        begins=3.0,
+        base=0.4948524958436903,
+        numerator=(
+            -1.4180124517250624e-17,
+            -0.0831359173132707,
+            -0.0444731076268674,
+            -0.008407516867220476,
+            -0.0006735099229047057,
+            -2.134800253847065e-05,
+            -1.8851363712870086e-07,
+        ),
+        denominator=(
+            1.0,
+            0.7392574419928201,
+            0.20711341645050796,
+            0.02745488028333236,
+            0.001747950061962601,
+            4.7566860113626343e-05,
+            3.837987504636196e-07,
+        ),
+    ),
+    Piece(
+        begins=7,
+        origin=0.0,
+        base=0.0,
+        numerator=(
+            -0.0045456971474764725,
+            0.3322267430952393,
+            0.5849052615842641,
+            1.3755538420429225,
+            0.5742536739325571,
+            0.5,
+        ),
+        denominator=(
+            0.0,
+            0.10221237957253147,
+            0.9172329839071317,
+            1.6481944154430668,
+            2.970303353173783,
+            1.3151740145317834,
+            1.0,
         ),
     ),
 )
-
-# The asymptotic series (DLMF 5.11.2): Σₖ B₂ₖ / (2k) y^(2−2k).
-_SERIES = polynomial(*(b / (2 * k) for k, b in enumerate(BERNOULLI[:7], 1)))
 
 
 def digamma(x: npt.ArrayLike) -> RealValues:
     """Digamma function: ψ(x) = d/dx log Γ(x) = Γ′(x)/Γ(x).
 
-    For x ≥ 1, x minus the positive zero x₀ times a rational function, after W. J. Cody, A. J.
-    Strecok and H. C. Thacher, "Chebyshev approximations for the psi function", Math. Comp. 27
-    (1973) 123-127, or the asymptotic series (DLMF 5.11.2); the recurrence ψ(x) = ψ(1 + x) − 1/x
-    below 1, as in J. M. Bernardo, "Algorithm AS 103", Applied Statistics 25 (1976) 315-317; the
-    reflection formula (DLMF 5.5.4) for x < 0.
+    For x ≥ 1, the distance from the positive zero x₀ times a piecewise rational function in the
+    manner of W. J. Cody, A. J. Strecok and H. C. Thacher, "Chebyshev approximations for the psi
+    function", Math. Comp. 27 (1973) 123-127, or the asymptotic formula (DLMF 5.11.2) with a
+    rational rest; the recurrence ψ(x) = ψ(1 + x) − 1/x below 1, as in J. M. Bernardo, "Algorithm AS
+    103", Applied Statistics 25 (1976) 315-317; the reflection formula (DLMF 5.5.4) for x < 0.
 
     For x > 0 the relative error is at most 4 ulp, also about x₀ = 1.4616…. For x < 0 the error is
     at most 4 ulp of the reflection formula's larger term; the two cancel near the zeros.
@@ -140,24 +180,12 @@ def _reflected(x: FloatArray) -> FloatArray:
 
 def _of_successor(y: FloatArray) -> FloatArray:
     """ψ(1 + y) for y ≥ 0: what both sides of the reflection and of the recurrence use exactly."""
-    return branch(y, y < FAR, _near, _far)
-
-
-def _near(y: FloatArray) -> FloatArray:
-    out = _WITHOUT_ZERO(y)
-    above_zero = y - ZERO
-    above_zero -= ZERO_REST
-    out *= above_zero
-    return out
-
-
-def _far(y: FloatArray) -> FloatArray:
-    """The asymptotic series: ψ(1 + y) = log y + 1/(2y) − (1/y²) Σₖ B₂ₖ / (2k) y^(2−2k)."""
-    inverse = 1.0 / y
-    square = inverse * inverse
-    series = _SERIES(square)
-    series *= square
-    inverse *= 0.5
-    inverse -= series
-    inverse += np.log(y)
-    return inverse
+    far = y >= FAR
+    out = _PART(np.minimum(y, FARTHEST))
+    near_values = y - ZERO
+    near_values -= ZERO_REST
+    near_values *= out
+    if not far.any():
+        return near_values
+    out += np.log(y)
+    return np.where(y < FAR, near_values, out)

@@ -4,17 +4,18 @@ A *kernel* is a function of a contiguous 1-D float64 array that returns a fresh 
 length and leaves its argument alone. Kernels run with floating-point warnings off.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "BERNOULLI",
     "FloatArray",
     "Kernel",
     "Mask",
+    "Piece",
     "PiecewiseRational",
     "RealValues",
     "branch",
@@ -34,22 +35,6 @@ BLOCK = 8192
 # Up to this length, coefficients are gathered for each element (one long evaluation); above it,
 # elements are gathered for each piece (one short evaluation a piece).
 FEW = 256
-
-# B₂, B₄, …, B₂₄ (DLMF 24.2.6 and table 24.2.3), the coefficients of every Stirling-like series.
-BERNOULLI = (
-    1 / 6,
-    -1 / 30,
-    1 / 42,
-    -1 / 30,
-    5 / 66,
-    -691 / 2730,
-    7 / 6,
-    -3617 / 510,
-    43867 / 798,
-    -174611 / 330,
-    854513 / 138,
-    -236364091 / 2730,
-)
 
 
 def evaluate(name: str, kernel: Kernel, x: npt.ArrayLike) -> RealValues:
@@ -75,7 +60,7 @@ def evaluate(name: str, kernel: Kernel, x: npt.ArrayLike) -> RealValues:
         raise TypeError(_refusal(name, dtype))
     elif not dtype.isnative:
         dtype = dtype.newbyteorder("=")
-    order = "F" if values.flags.fnc else "C"
+    order: Literal["F", "C"] = "F" if values.flags.fnc else "C"
     flat = values.ravel(order)
     with np.errstate(all="ignore"):
         if 0 < flat.size <= BLOCK:
@@ -86,7 +71,8 @@ def evaluate(name: str, kernel: Kernel, x: npt.ArrayLike) -> RealValues:
                 block = slice(start, start + BLOCK)
                 out[block] = kernel(flat[block].astype(np.float64, copy=False))
     if values.ndim == 0 and not isinstance(x, np.ndarray):
-        return out[0]  # type: ignore[no-any-return]  # an item of a float array is np.floating
+        scalar: np.floating[Any] = out[0]
+        return scalar
     return out.reshape(values.shape, order=order)
 
 
@@ -133,7 +119,7 @@ def horner(coefficients: FloatArray, z: FloatArray) -> FloatArray:
     Returns:
         The values, shape `(rows, n)`.
     """
-    value = coefficients[0] * z
+    value: FloatArray = coefficients[0] * z
     value += coefficients[1]
     for coefficient in coefficients[2:]:
         value *= z
@@ -143,51 +129,77 @@ def horner(coefficients: FloatArray, z: FloatArray) -> FloatArray:
 
 def polynomial(*ascending: float) -> Kernel:
     """The kernel z ↦ a₀ + a₁ z + a₂ z² + …, of degree at least 1."""
-    coefficients = np.array(ascending[::-1])[:, np.newaxis]
-    return lambda z: horner(coefficients, z)
+    coefficients = np.array(ascending[::-1])[:, np.newaxis, np.newaxis]
+    return lambda z: horner(coefficients, z)[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """A rational function on an interval: z ↦ base + P(t)/Q(t), with t = z − origin.
+
+    `base` is most of the value, so that rounding in P and Q counts little; t is not negative and
+    the coefficients of Q are positive, so that nothing cancels.
+
+    Attributes:
+        begins: the lower end of the interval, which the next piece's lower end closes.
+        base: the value at the origin, rounded to float64.
+        numerator: coefficients of P, lowest power first.
+        denominator: coefficients of Q, lowest power first.
+        origin: `begins`, unless given.
+    """
+
+    begins: float
+    base: float
+    numerator: tuple[float, ...]
+    denominator: tuple[float, ...]
+    origin: float | None = None
 
 
 class PiecewiseRational:
-    """The kernel z ↦ P(z)/Q(z), with other coefficients between other breaks.
+    """The kernel z ↦ base + P(t)/Q(t) with the coefficients of the piece that z falls into.
 
     Args:
-        breaks: where one piece ends and the next begins, ascending; the next piece has the break.
-        pieces: `(numerator, denominator)` of each piece, lowest power first; all of one degree
-            (a shorter one is filled with zeros).
+        pieces: in ascending order. The first one also holds below, the last one for nan.
     """
 
-    __slots__ = ("_breaks", "_coefficients")
+    __slots__ = ("_begins", "_table")
 
-    def __init__(
-        self, breaks: Sequence[float], *pieces: tuple[Sequence[float], Sequence[float]]
-    ) -> None:
-        length = max(len(polynomial) for piece in pieces for polynomial in piece)
-        table = np.zeros((length, 2, len(pieces)))
+    def __init__(self, *pieces: Piece) -> None:
+        length = max(len(row) for piece in pieces for row in (piece.numerator, piece.denominator))
+        # Rows: (origin, base), then the coefficients of (P, Q), highest power first.
+        table = np.zeros((1 + length, 2, len(pieces)))
         for number, piece in enumerate(pieces):
-            for row, ascending in enumerate(piece):
-                table[length - len(ascending) :, row, number] = ascending[::-1]
-        self._breaks = np.array(breaks, dtype=np.float64)
-        self._coefficients = table
+            origin = piece.begins if piece.origin is None else piece.origin
+            table[0, :, number] = origin, piece.base
+            for row, ascending in enumerate((piece.numerator, piece.denominator)):
+                table[1 + length - len(ascending) :, row, number] = ascending[::-1]
+        self._begins = np.array([piece.begins for piece in pieces[1:]])
+        self._table = table
 
     def __call__(self, z: FloatArray) -> FloatArray:
-        """P(z)/Q(z), shape `(n,)`."""
-        table = self._coefficients
-        if not self._breaks.size:
-            return _quotient(table, z)
-        piece = self._breaks.searchsorted(z, side="right")
-        first = piece[0]
-        if (piece == first).all():
-            return _quotient(table[:, :, first : first + 1], z)
+        """The values, shape `(n,)`."""
         if z.size <= FEW:
-            return _quotient(table.take(piece, axis=2), z)
+            piece = self._begins.searchsorted(z, side="right")
+            return _quotient(self._table.take(piece, axis=2), z)
         out = np.empty_like(z)
-        for number in range(table.shape[2]):
-            index = np.flatnonzero(piece == number)
+        rest = np.ones(z.shape, dtype=np.bool_)
+        for number in range(self._table.shape[2]):
+            chosen = rest
+            if number < self._begins.size:
+                chosen = z < self._begins[number]
+                rest, chosen = rest & ~chosen, rest & chosen
+            index = np.flatnonzero(chosen)
+            table = self._table[:, :, number : number + 1]
+            if index.size == z.size:
+                return _quotient(table, z)
             if index.size:
-                out[index] = _quotient(table[:, :, number : number + 1], z[index])
+                out[index] = _quotient(table, z[index])
         return out
 
 
-def _quotient(coefficients: FloatArray, z: FloatArray) -> FloatArray:
-    numerator, denominator = horner(coefficients, z)
-    return np.divide(numerator, denominator)
+def _quotient(table: FloatArray, z: FloatArray) -> FloatArray:
+    origin, base = table[0]
+    numerator, denominator = horner(table[1:], z - origin)
+    numerator /= denominator
+    numerator += base
+    return numerator

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from funcgrad.special_values.digamma import digamma
 from funcgrad.special_values.evaluation import (
-    BERNOULLI,
     FloatArray,
     Kernel,
     RealValues,
@@ -24,6 +23,19 @@ __all__ = ["polygamma", "trigamma"]
 
 # Between two poles, the terms of the reflection formula reach 2ⁿ n!, which overflows for n > 144.
 MAX_ORDER = 100
+
+# B₂, B₄, …, B₁₈ (DLMF 24.2.6).
+BERNOULLI = (
+    1 / 6,
+    -1 / 30,
+    1 / 42,
+    -1 / 30,
+    5 / 66,
+    -691 / 2730,
+    7 / 6,
+    -3617 / 510,
+    43867 / 798,
+)
 
 
 def trigamma(x: npt.ArrayLike) -> RealValues:
@@ -145,15 +157,16 @@ class _Zeta:
         return out
 
     def __call__(self, x: FloatArray) -> FloatArray:
-        return branch(x, x < self.terms, self._by_recurrence, self._asymptotic)
-
-    def _by_recurrence(self, x: FloatArray) -> FloatArray:
-        """The terms from the smallest to the largest."""
-        out = self._asymptotic(x + self.terms)
-        for j in range(self.terms - 1, -1, -1):
-            term = self._inverse_power(x + j, self.n + 1)
-            term *= self.factor
-            out += term
+        near = np.flatnonzero(x < self.terms)
+        if not near.size:
+            return self._asymptotic(x)
+        beyond = x.copy()
+        beyond[near] += self.terms
+        out = self._asymptotic(beyond)
+        # Terms from the smallest to the largest.
+        steps = np.arange(self.terms - 1.0, -1.0, -1.0)[:, np.newaxis]
+        terms = self._inverse_power(x[near] + steps, self.n + 1)
+        out[near] += self.factor * terms.sum(axis=0)
         return out
 
     def _asymptotic(self, x: FloatArray) -> FloatArray:
@@ -198,4 +211,5 @@ def _series(n: int) -> list[float]:
 def _terms_needed(n: int) -> int:
     """The least x at which the first term left out of the series is below 2⁻⁵⁷."""
     last = abs(_series(n)[-1])
-    return math.ceil((last * 2.0**57) ** (1 / (2 * len(BERNOULLI))))
+    power: float = (last * 2.0**57) ** (1 / (2 * len(BERNOULLI)))
+    return math.ceil(power)

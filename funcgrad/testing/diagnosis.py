@@ -121,7 +121,10 @@ def find_disagreement(
         ]
         # An infinite or NaN claim is judged by the size of the derivative itself.
         finite_claim = np.where(np.isfinite(mismatch), mismatch, np.abs(derivative.value))
-        is_converged = np.isfinite(derivative.error) & (10 * derivative.error <= finite_claim)
+        size = np.maximum(np.abs(derivative.value), derivative.scale)
+        is_converged = np.isfinite(derivative.error) & (
+            10 * derivative.error <= np.minimum(finite_claim, size)
+        )
         reasons = kinks(line, derivative, sides[0], sides[1], is_converged)
         is_kink = reasons != ""
         is_inaccurate = ~is_kink & ~is_converged

@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad import tree
-from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Trace, Tracer, leaked
 from funcgrad.errors import (
     ArgumentSelectionError,
     InputDtypeError,
-    LeakedTracerError,
     ObjectArrayError,
     OutputDtypeError,
+    PytreeError,
 )
 from funcgrad.families.shapes import cast_like, zeros_like
 
@@ -28,7 +26,10 @@ __all__ = [
     "fresh",
     "function_name",
     "is_differentiable",
+    "lower",
     "own",
+    "result_dtype",
+    "split_aux",
     "zero_cotangent",
 ]
 
@@ -184,6 +185,8 @@ def fresh(ct: Any, primal: Any, forbidden: set[int]) -> Any:
         primal: the argument as the user passed it.
         forbidden: identities of arrays that the result must not be.
     """
+    if type(ct) is np.ndarray and type(primal) is np.ndarray and ct.dtype is primal.dtype:
+        return own(ct, forbidden)  # nearly always
     if ct is None:
         return zero_cotangent(primal)
     if type(primal) is np.ndarray:
@@ -224,9 +227,24 @@ def check_output(transform: str, trace: Trace, x: Any) -> None:
         )
 
 
-def select_real(x: Any) -> Any:
-    """Real part, on plain and traced values."""
-    return DISPATCH[np.real](x)
+def split_aux(transform: str, fun: Callable[..., Any], out: Any) -> tuple[Any, Any]:
+    if not isinstance(out, tuple) or len(out) != 2:  # a pair
+        raise PytreeError(
+            f"{transform}: has_aux=True, but {function_name(fun)} returned {type(out).__name__}, "
+            "not a pair. The first part is differentiated, the second is passed on. Return "
+            "(value, aux), or leave has_aux away."
+        )
+    return out
 
 
-_ = (LeakedTracerError, tree)
+def lower(transform: str, trace: Trace, x: Any) -> Any:
+    """A result: a value of this (closed) trace as one of the transform around it, with memory of its own."""
+    if isinstance(x, Tracer) and x.owner is trace:
+        value = x.value
+        return value.copy() if type(value) is np.ndarray else own(value, set())
+    check_output(transform, trace, x)
+    return x
+
+
+def result_dtype(value: Any) -> np.dtype[Any]:
+    return value.dtype if hasattr(value, "dtype") else np.result_type(type(value))

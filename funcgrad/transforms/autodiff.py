@@ -1,4 +1,4 @@
-"""Reverse and forward mode as functions of functions: grad, vjp and jvp."""
+"""Reverse mode as functions of functions: grad and vjp."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -8,15 +8,8 @@ import numpy as np
 
 from funcgrad import tree
 from funcgrad.core.tracer import Tracer
-from funcgrad.errors import (
-    CotangentError,
-    NonScalarOutputError,
-    OutputDtypeError,
-    PytreeError,
-    TangentError,
-)
-from funcgrad.families.shapes import cast_like, zeros_like
-from funcgrad.interpreters.dual import Dual, DualTracer
+from funcgrad.errors import CotangentError, NonScalarOutputError, OutputDtypeError
+from funcgrad.families.shapes import cast_like
 from funcgrad.interpreters.record import SMALL, Recording, RecordTracer
 from funcgrad.interpreters.sweep import sweep
 from funcgrad.transforms.arguments import (
@@ -28,10 +21,13 @@ from funcgrad.transforms.arguments import (
     fresh,
     function_name,
     is_differentiable,
+    lower,
     own,
+    result_dtype,
+    split_aux,
 )
 
-__all__ = ["grad", "jvp", "value_and_grad", "vjp"]
+__all__ = ["check_cotangent", "grad", "value_and_grad", "vjp"]
 
 
 def value_and_grad(
@@ -71,7 +67,9 @@ def value_and_grad(
         >>> value_and_grad(lambda x: np.sum(x * x))(np.array([1.0, 2.0]))
         (np.float64(5.0), array([2., 4.]))
     """
-    return _value_and_grad("value_and_grad", fun, argnums, has_aux, holomorphic, allow_int, argnames)
+    return _value_and_grad(
+        "value_and_grad", fun, argnums, has_aux, holomorphic, allow_int, argnames
+    )
 
 
 def grad(
@@ -117,32 +115,39 @@ def _value_and_grad(
     selection = Selection.of(transform, argnums, argnames)
     plain = not selection.names
     single = selection.single_number
+    numbers: Sequence[int] = selection.numbers
+    simple = plain and min(numbers, default=-1) >= 0 and len(set(numbers)) == len(numbers)
+    highest = max(numbers, default=0)
 
     @functools.wraps(fun)
     def both(*args: Any, **kwargs: Any) -> Any:
-        positions, named = selection.positions(fun, args, kwargs)
+        if simple and highest < len(args):
+            positions, named = numbers, ()
+        else:
+            positions, named = selection.positions(fun, args, kwargs)
         trace = Recording(transform)
         inputs = _Inputs(trace, holomorphic, allow_int)
         call_args = list(args)
         call_kwargs = dict(kwargs) if named else kwargs
         for position in positions:
-            call_args[position] = inputs.trace_argument(args[position], f"argument {position}")
+            call_args[position] = inputs.trace_argument(args[position], "argument", position)
         for where in named:
             if isinstance(where, int):
-                call_args[where] = inputs.trace_argument(args[where], f"argument {where}")
+                call_args[where] = inputs.trace_argument(args[where], "argument", where)
             else:
-                call_kwargs[where] = inputs.trace_argument(kwargs[where], f"argument {where!r}")
+                call_kwargs[where] = inputs.trace_argument(kwargs[where], "argument", where)
         try:
             out = fun(*call_args, **call_kwargs)
         finally:
             records = trace.close()
         aux = None
         if has_aux:
-            out, aux = _split_aux(transform, fun, out)
-            aux = tree.map(lambda x: _lower(transform, trace, x), aux)
+            out, aux = split_aux(transform, fun, out)
+            aux = tree.map(lambda x: lower(transform, trace, x), aux)
         value = _scalar(transform, fun, trace, out, holomorphic)
         if type(out) is RecordTracer and out.owner is trace:
-            trace.check_unchanged()
+            if trace.guarded:
+                trace.check_unchanged()
             cts: list[Any] = [None] * len(records)
             cts[out.index] = value.dtype.type(1) if hasattr(value, "dtype") else np.float64(1)
             del out
@@ -150,7 +155,8 @@ def _value_and_grad(
         else:
             cts = [None] * inputs.count
         gradients = inputs.results(cts)
-        value = own(value, {id(leaf) for leaf in inputs.leaves})
+        if type(value) is not np.float64:
+            value = own(value, {id(leaf) for leaf in inputs.leaves})
         if plain:
             result = gradients[0] if single else tuple(gradients)
         else:
@@ -163,7 +169,9 @@ def _value_and_grad(
 def _named_result(selection: Selection, gradients: list[Any]) -> Any:
     count = len(selection.numbers)
     by_name = gradients[count:]
-    named = by_name[0] if selection.single_name else dict(zip(selection.names, by_name, strict=True))
+    named = (
+        by_name[0] if selection.single_name else dict(zip(selection.names, by_name, strict=True))
+    )
     if not count:
         return named
     return (gradients[0] if selection.single_number else tuple(gradients[:count])), named
@@ -183,11 +191,12 @@ class _Inputs:
         self.structures: list[tuple[Any, int]] = []
         self.count = 0
 
-    def trace_argument(self, argument: Any, path: str) -> Any:
-        """The argument with tracers for its leaves."""
+    def trace_argument(self, argument: Any, what: str, place: int | str) -> Any:
+        """The argument with tracers for its leaves; `what` and `place` name it in messages."""
         if type(argument) is np.ndarray and argument.dtype.kind == "f" and not self.holomorphic:
             self.structures.append((None, 1))
             return self._input(argument)
+        path = f"{what} {place!r}"
         leaves, structure = tree.flatten(argument)
         self.structures.append((structure, len(leaves)))
         tracers = []
@@ -212,18 +221,23 @@ class _Inputs:
         self.leaves.append(leaf)
         self.traced.append(self.count)
         self.count += 1
-        if type(leaf) is np.ndarray:
+        if isinstance(leaf, np.ndarray):
+            if type(leaf) is not np.ndarray:
+                leaf = leaf.view(np.ndarray)
             leaf = leaf.copy() if leaf.nbytes <= SMALL else self.trace.guard(leaf)
         return self.trace.input(leaf)
 
     def results(self, cts: list[Any], others: Sequence[Any] = ()) -> list[Any]:
         """The derivatives in the structures of the arguments."""
-        forbidden = {id(leaf) for leaf in self.leaves}
-        forbidden.update(map(id, others))
+        forbidden = set(map(id, self.leaves))
+        if others:
+            forbidden.update(map(id, others))
         found = [
             fresh(None if position is None else cts[position], leaf, forbidden)
             for leaf, position in zip(self.leaves, self.traced, strict=True)
         ]
+        if len(found) == len(self.structures) and all(s is None for s, _ in self.structures):
+            return found
         results = []
         start = 0
         for structure, length in self.structures:
@@ -235,25 +249,6 @@ class _Inputs:
 
 def _leaf_path(argument: Any, number: int) -> str:
     return tree.keystr(tree.flatten_with_path(argument)[0][number][0])
-
-
-def _split_aux(transform: str, fun: Callable[..., Any], out: Any) -> tuple[Any, Any]:
-    if not isinstance(out, tuple) or len(out) != 2:  # noqa: PLR2004  # a pair
-        raise PytreeError(
-            f"{transform}: has_aux=True, but {function_name(fun)} returned {type(out).__name__}, "
-            "not a pair. The first part is differentiated, the second is passed on. Return "
-            "(value, aux), or leave has_aux away."
-        )
-    return out
-
-
-def _lower(transform: str, trace: Recording | Dual, x: Any) -> Any:
-    """A value of this (closed) trace as one of the transform around it, with memory of its own."""
-    if isinstance(x, RecordTracer | DualTracer) and x.owner is trace:
-        value = x.value
-        return value.copy() if type(value) is np.ndarray else own(value, set())
-    check_output(transform, trace, x)
-    return x
 
 
 def _scalar(
@@ -317,17 +312,17 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[
     """
     trace = Recording("vjp")
     inputs = _Inputs(trace, holomorphic=False, allow_int=True)
-    traced = [inputs.trace_argument(primal, f"primal {i}") for i, primal in enumerate(primals)]
+    traced = [inputs.trace_argument(primal, "primal", i) for i, primal in enumerate(primals)]
     try:
         out = fun(*traced)
     finally:
         records = trace.close()
     aux = None
     if has_aux:
-        out, aux = _split_aux("vjp", fun, out)
-        aux = tree.map(lambda x: _lower("vjp", trace, x), aux)
+        out, aux = split_aux("vjp", fun, out)
+        aux = tree.map(lambda x: lower("vjp", trace, x), aux)
     leaves, structure = tree.flatten(out)
-    values = [_lower("vjp", trace, leaf) for leaf in leaves]
+    values = [lower("vjp", trace, leaf) for leaf in leaves]
     places = [
         leaf.index if type(leaf) is RecordTracer and leaf.owner is trace else None
         for leaf in leaves
@@ -355,7 +350,9 @@ class _Pullback:
         self._records = records
         self._inputs = inputs
         self._places = places
-        self._avals = [(np.shape(v) if not isinstance(v, Tracer) else v.shape, _dtype(v)) for v in values]
+        self._avals = [
+            (np.shape(v) if not isinstance(v, Tracer) else v.shape, result_dtype(v)) for v in values
+        ]
         self._structure = structure
 
     def __call__(self, ct: Any) -> tuple[Any, ...]:
@@ -368,7 +365,9 @@ class _Pullback:
             )
         self._trace.check_unchanged()
         cts: list[Any] = [None] * len(self._records)
-        for number, (leaf, place, aval) in enumerate(zip(leaves, self._places, self._avals, strict=True)):
+        for number, (leaf, place, aval) in enumerate(
+            zip(leaves, self._places, self._avals, strict=True)
+        ):
             part = check_cotangent(leaf, aval, number)
             if place is not None and part is not None:
                 before = cts[place]
@@ -378,10 +377,6 @@ class _Pullback:
 
     def __repr__(self) -> str:
         return f"<pullback of {len(self._records) - self._inputs.count} records>"
-
-
-def _dtype(value: Any) -> np.dtype[Any]:
-    return value.dtype if hasattr(value, "dtype") else np.result_type(type(value))
 
 
 def check_cotangent(ct: Any, aval: tuple[Any, Any], number: int) -> Any:
@@ -395,7 +390,7 @@ def check_cotangent(ct: Any, aval: tuple[Any, Any], number: int) -> Any:
             f"vjp: cotangent {number} has shape {found}, but that result has shape {shape}. They "
             f"must be the same. Pass an array of shape {shape}, e.g. np.ones_like(out)."
         )
-    own_dtype = _dtype(ct)
+    own_dtype = result_dtype(ct)
     if own_dtype == FLOAT0:
         return None
     if own_dtype.kind not in "biufc" or (own_dtype.kind == "c" and dtype.kind != "c"):
@@ -407,100 +402,3 @@ def check_cotangent(ct: Any, aval: tuple[Any, Any], number: int) -> Any:
     if isinstance(ct, np.ndarray | np.generic | Tracer):
         return ct if own_dtype == dtype else cast_like(ct, dtype)
     return dtype.type(ct)
-
-
-def jvp(
-    fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
-) -> tuple[Any, ...]:
-    """Jacobian-vector product in forward mode: f(x), and ∂f(x) ẋ.
-
-    Args:
-        fun: function of arrays or pytrees of arrays.
-        primals: the arguments x, a tuple or list.
-        tangents: the direction ẋ, with the structure, shapes and dtypes of the primals; that of
-            an integer primal has dtype float0.
-        has_aux: whether `fun` returns `(out, aux)`, of which only `out` is differentiated.
-
-    Returns:
-        `(out, out_dot)`, or `(out, out_dot, aux)`; `out_dot` has the structure, shapes and dtypes
-        of `out`.
-
-    Raises:
-        TangentError: if a tangent does not fit its primal.
-
-    Example:
-        >>> import numpy as np
-        >>> jvp(np.sin, (np.zeros(2),), (np.array([1.0, 2.0]),))
-        (array([0., 0.]), array([1., 2.]))
-    """
-    if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
-        raise TangentError(
-            f"jvp: primals of type {type(primals).__name__} and tangents of type "
-            f"{type(tangents).__name__}. They are the lists of arguments and their tangents. "
-            "Write jvp(f, (x,), (x_dot,))."
-        )
-    leaves, structure = tree.flatten(tuple(primals))
-    dots, dots_structure = tree.flatten(tuple(tangents))
-    if structure != dots_structure:
-        raise TangentError(
-            f"jvp: the tangents have structure {dots_structure}, but the primals {structure}. Each "
-            f"array needs one tangent. {tree.difference(tuple(primals), tuple(tangents))}"
-        )
-    trace = Dual("jvp")
-    traced = [_dual(trace, i, x, x_dot) for i, (x, x_dot) in enumerate(zip(leaves, dots, strict=True))]
-    try:
-        out = fun(*tree.unflatten(structure, traced))
-    finally:
-        trace.close()
-    aux = None
-    if has_aux:
-        out, aux = _split_aux("jvp", fun, out)
-        aux = tree.map(lambda x: _lower("jvp", trace, x), aux)
-    outs, out_structure = tree.flatten(out)
-    forbidden = {id(x) for x in (*leaves, *dots)}
-    values = [own(_lower("jvp", trace, x), forbidden) for x in outs]
-    moved = [_tangent(trace, x, value, forbidden) for x, value in zip(outs, values, strict=True)]
-    result = tree.unflatten(out_structure, values), tree.unflatten(out_structure, moved)
-    return (*result, aux) if has_aux else result
-
-
-def _dual(trace: Dual, number: int, x: Any, x_dot: Any) -> Any:
-    as_primal("jvp", x, f"primal {number}", allow_int=True)
-    shape = x.shape if isinstance(x, Tracer) else np.shape(x)
-    found = x_dot.shape if isinstance(x_dot, Tracer) else np.shape(x_dot)
-    if found != shape:
-        raise TangentError(
-            f"jvp: tangent {number} has shape {found}, but its primal has shape {shape}. They must "
-            f"be the same. Pass an array of shape {shape}."
-        )
-    dtype, dot_dtype = _dtype(x), _dtype(x_dot)
-    if not is_differentiable(x):
-        if dot_dtype != FLOAT0 and not (dot_dtype.kind in "biu" and not np.any(x_dot)):
-            raise TangentError(
-                f"jvp: primal {number} has dtype {dtype}, and its tangent {dot_dtype}. The "
-                "derivative by an integer is zero. Pass the primal as float, or "
-                "np.zeros(shape, funcgrad.float0) as its tangent."
-            )
-        return x
-    if dot_dtype.kind not in "biufc" or (dot_dtype.kind == "c" and dtype.kind != "c"):
-        raise TangentError(
-            f"jvp: tangent {number} has dtype {dot_dtype}, but its primal has dtype {dtype}. The "
-            "one cannot be converted to the other without loss. Pass it with the primal's dtype."
-        )
-    if type(x) is float and dot_dtype == np.float64:
-        x_dot = np.float64(x_dot) if not isinstance(x_dot, Tracer) else x_dot
-    elif dot_dtype != dtype or not isinstance(x_dot, Tracer | np.ndarray | np.generic):
-        x_dot = cast_like(x_dot if hasattr(x_dot, "dtype") else np.asarray(x_dot)[()], dtype)
-    return DualTracer(x, x_dot, trace)
-
-
-def _tangent(trace: Dual, x: Any, value: Any, forbidden: set[int]) -> Any:
-    if type(x) is DualTracer and x.owner is trace:
-        dtype = _dtype(value)
-        dot = x.tangent if x.tangent.dtype == dtype else cast_like(x.tangent, dtype)
-        if type(value) is np.ndarray and type(dot) is not np.ndarray and not isinstance(dot, Tracer):
-            return np.array(dot)
-        return own(dot, forbidden)
-    if not is_differentiable(value):
-        return np.zeros(np.shape(value), FLOAT0)
-    return zeros_like(value, dtype=_dtype(value))

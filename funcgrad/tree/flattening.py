@@ -196,8 +196,8 @@ def _wrong_number(structure: Structure, given: int) -> PytreeError:
         where = "None of them has a place."
     return PytreeError(
         f"unflatten: was given {given} leaves for {structure.abbreviated()}, which has "
-        f"{len(paths)}. {where} "
-        "Pass one object per leaf, or use the structure of the tree that the leaves came from."
+        f"{len(paths)}. {where} Pass one object per "
+        "leaf, or use the structure of the tree that the leaves came from."
     )
 
 

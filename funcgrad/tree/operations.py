@@ -117,8 +117,9 @@ def reduce(
         return functools.reduce(f, items, initializer)
     if not items:
         raise PytreeError(
-            f"reduce: was given {shape.abbreviated()}, which has no leaves. Without a leaf there is nothing to "
-            "start from. Pass an initializer, e.g. 0.0, or a tree with leaves."
+            f"reduce: was given {shape.abbreviated()}, which has no leaves. Without a "
+            "leaf there is nothing to start from. "
+            "Pass an initializer, e.g. 0.0, or a tree with leaves."
         )
     return functools.reduce(f, items)
 
@@ -165,8 +166,8 @@ def transpose(outer: Structure, inner: Structure | None, tree: Any) -> Any:
         if not subtrees:
             raise PytreeError(
                 f"transpose: was given the outer structure {outer.abbreviated()}, which has no "
-                "leaves, and no inner one. There is no inner tree to take it from. Pass the inner structure, or "
-                "an outer tree with leaves."
+                "leaves, and no inner one. There is no inner tree to take it from. Pass "
+                "the inner structure, or an outer tree with leaves."
             )
         inner = structure(subtrees[0])
     _require_structure("inner", inner)

@@ -45,10 +45,10 @@ class Chain:
     length: int
 
     def __call__(self, x: Any) -> Any:
-        """FACTORⁿ x."""
+        """The sum of FACTORⁿ x."""
         for _ in range(self.length):
             x = x * FACTOR
-        return x.sum() if np.ndim(x) else x
+        return x.sum()
 
 
 def _chain_seconds(grad: Callable[..., Any], length: int, start: Any) -> float:

@@ -74,7 +74,7 @@ def layer(xp: Any, x: Any, A: Any, B: Any) -> Any:
 def layer_jacobian(x: Array, A: Array, B: Array) -> Array:
     """diag((1 - t²) s) A + diag(t c) B + 2 diag(x), with t = tanh A x, s, c = sin, cos B x."""
     t, u = np.tanh(A @ x), B @ x
-    J = ((1 - t * t) * np.sin(u))[:, None] * A
+    J: Array = ((1 - t * t) * np.sin(u))[:, None] * A
     J += (t * np.cos(u))[:, None] * B
     J.ravel()[:: len(x) + 1] += 2 * x
     return J

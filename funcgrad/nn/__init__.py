@@ -1,0 +1,3 @@
+"""Functions of neural networks."""
+
+__all__: list[str] = []
