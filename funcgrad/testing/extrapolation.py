@@ -27,8 +27,9 @@ RATIO = 1.9
 COLUMNS = 7
 # Rows that are always computed: an agreement seen earlier may be an accident.
 MIN_ROWS = 8
-# Where φ is looked at to measure its noise, in units of the shortest step.
-NOISE_POINTS = np.array([1.0, 2.13, 3.41, 4.07, 5.59, 6.29, 7.83, 8.71])
+# Where φ is looked at to measure its noise, in units of the shortest step: k + k times the golden
+# ratio modulo 1, so that no distances have a common measure.
+NOISE_POINTS = np.array([k + k * (math.sqrt(5) - 1) / 2 % 1 for k in range(1, 9)])
 # Distances, relative to the input's size, over which a φ that is flat nearby is looked at again.
 WIDER_WINDOWS = np.array([1.37e-5, 2.71e-3, 1.93e-2])
 # The noise of an entry as a multiple of the root mean square that is measured from few points.

@@ -58,7 +58,7 @@ def jvp(
     if structure != dots_structure:
         raise TangentError(
             f"jvp: the tangents have structure {dots_structure}, but the primals {structure}. Each "
-            f"array needs one tangent. {tree.difference(tuple(primals), tuple(tangents))}"
+            f"array needs one tangent. {tree.difference(structure, dots_structure)}"
         )
     trace = Dual("jvp")
     traced = [
