@@ -11,6 +11,7 @@ __all__ = [
     "ArgumentSelectionError",
     "BatchSizeError",
     "BatchedValueError",
+    "CapturedTracerError",
     "CotangentError",
     "CustomRuleError",
     "DroppedDerivativeError",
@@ -55,6 +56,14 @@ class BatchedValueError(FuncgradError, TypeError):
 
     Fails: `vmap(lambda x: x if x > 0 else 0.0)(xs)`.
     Mended: `vmap(lambda x: np.where(x > 0, x, 0.0))(xs)`.
+    """
+
+
+class CapturedTracerError(FuncgradError, TypeError):
+    """A function that must be given its traced values reached one through its closure.
+
+    Fails: `f = custom_jvp(lambda x: x * w)` inside `grad(lambda w: f(w))`.
+    Mended: `f = custom_jvp(lambda x, w: x * w)`, called as `f(w, w)`.
     """
 
 

@@ -72,12 +72,17 @@ def test_a_target_tells_what_was_reached(ratio: float, verdict: str) -> None:
     assert Target(reach=3, aim=4).verdict(ratio) == verdict
 
 
+def test_times_are_divided_within_each_round() -> None:
+    slowed_down_later = Timing(samples=[2.0, 2.0, 2.0, 40.0, 40.0])
+    assert Timing(samples=[6.0, 6.0, 6.0]).over(slowed_down_later) == 3.0
+
+
 def test_the_report_divides_the_peers_time_by_funcgrads() -> None:
     measured = {
         "W3": {
-            "hand": Timing(samples=[1.0]),
+            "hand": Timing(samples=[1.0, 1.0, 1.0]),
             "funcgrad": Timing(samples=[9.0, 2.0, 2.0]),
-            "torch eager": Timing(samples=[5.0]),
+            "torch eager": Timing(samples=[5.0, 5.0, 5.0]),
         }
     }
     assert "| W3 | 1 s | 2 s | 2 | 2.5 | 1 | met | - | 1.5 | - |" in ratios(measured)

@@ -1,6 +1,6 @@
 """Programs: a closed Wengert list as an immutable, printable, hashable value."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +93,7 @@ class Guard:
         return f"guard {self.kind}({self.variable}) == {self.answer!r}"
 
 
-_ASK = {
+_ASK: dict[str, Callable[[Any], Any]] = {
     "bool": bool,
     "int": int,
     "float": float,

@@ -296,7 +296,7 @@ class ArrayLike:
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
             raise TypeError(
-                "iteration over a traced value without axes. It has no parts to go over. Use np.atleast_1d(x)."
+                "iteration over a traced value without axes. It has no parts. Use np.atleast_1d(x)."
             )
         return (self[i] for i in range(self.shape[0]))
 
@@ -320,7 +320,8 @@ class ArrayLike:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "a traced value cannot be pickled. It lives only inside its transform. Pickle stop_gradient(x)."
+            "a traced value cannot be pickled. It lives only inside its transform. "
+            "Pickle stop_gradient(x)."
         )
 
     def __getitem__(self, key: Any) -> Any:
@@ -343,8 +344,8 @@ class ArrayLike:
     __rshift__, __rrshift__ = _binary(np.right_shift), _reflected(np.right_shift)
     __lt__, __le__ = _binary(np.less), _binary(np.less_equal)
     __gt__, __ge__ = _binary(np.greater), _binary(np.greater_equal)
-    __eq__ = _binary(np.equal)  # type: ignore[assignment]  # elementwise, as ndarray's
-    __ne__ = _binary(np.not_equal)  # type: ignore[assignment]  # elementwise, as ndarray's
+    __eq__ = _binary(np.equal)
+    __ne__ = _binary(np.not_equal)
     __neg__, __pos__ = _unary(np.negative), _unary(np.positive)
     __abs__, __invert__ = _unary(np.absolute), _unary(np.invert)
     __iadd__, __isub__ = _in_place(np.add, "+="), _in_place(np.subtract, "-=")

@@ -1,4 +1,4 @@
-"""Tracers: values that remember the transform they belong to, and `bind`, which applies a primitive.
+"""Tracers, which remember the transform they belong to, and `bind`, which applies a primitive.
 
 A trace has an identity from one counter. The highest one among the operands of a primitive wins, so
 nested transforms never mix, and no stack is kept anywhere. A trace is closed when the user's

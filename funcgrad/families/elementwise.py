@@ -197,7 +197,7 @@ def elementwise(
             vjp=table.vjp,
             batch=lambda _size, batched, values, _params: bind(primitive, *align(batched, values)),
             linear_in=lambda active: tuple(active) in linear,
-            domain=domains,  # type: ignore[arg-type]  # a pair of pairs by now
+            domain=domains,
             analytic=analytic,
             options={"pulls": table},
         )

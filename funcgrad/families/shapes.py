@@ -124,7 +124,10 @@ def fitter(operand: Any, out: Any) -> Callable[[Any], Any] | None:
     return lambda ct: fit(ct, shape, dtype)
 
 
-_BITS = {np.dtype(np.float64): np.dtype(np.int64), np.dtype(np.float32): np.dtype(np.int32)}
+_BITS: dict[Any, Any] = {
+    np.dtype(np.float64): np.dtype(np.int64),
+    np.dtype(np.float32): np.dtype(np.int32),
+}
 
 
 def masked(mask: Any, ct: Any) -> Any:
@@ -160,7 +163,7 @@ def negative_axes(axis: Any, rank: int) -> tuple[int, ...]:
 
 def negative_axis(axis: Any, rank: int) -> int:
     """One axis as a negative number."""
-    number = axis.__index__()
+    number: int = axis.__index__()
     if not -rank <= number < rank:
         raise np.exceptions.AxisError(number, rank)
     return number if number < 0 else number - rank

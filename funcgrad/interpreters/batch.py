@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
+from typing_extensions import override
 
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import Trace, Tracer, bind, leaked
@@ -22,7 +23,7 @@ class BatchTracer(Tracer):
 
     __slots__ = ("batched", "made_by")
     batched: bool
-    made_by: Primitive | None  # type: ignore[assignment]  # a slot in place of the property
+    made_by: Primitive | None
     owner: "Batch"
 
     def __init__(self, value: Any, batched: bool, owner: "Batch", made_by: Primitive | None = None):
@@ -98,6 +99,7 @@ class Batch(Trace):
         super().__init__(transform)
         self.size = size
 
+    @override
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         values: list[Any] = []
         batched: list[bool] = []

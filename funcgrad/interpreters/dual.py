@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import Trace, Tracer, bind, leaked
 from funcgrad.interpreters.record import check_not_view
@@ -15,7 +17,7 @@ class DualTracer(Tracer):
 
     __slots__ = ("made_by", "tangent")
     tangent: Any
-    made_by: Primitive | None  # type: ignore[assignment]  # a slot in place of the property
+    made_by: Primitive | None
 
     def __init__(self, value: Any, tangent: Any, owner: "Dual", made_by: Primitive | None = None):
         self.value = value
@@ -37,6 +39,7 @@ class Dual(Trace):
 
     __slots__ = ()
 
+    @override
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         values: list[Any] = []
         tangents: list[Any] = []

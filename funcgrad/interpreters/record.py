@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
+from typing_extensions import override
 
 from funcgrad.core.modes import MODES
 from funcgrad.core.primitive import Primitive
@@ -33,6 +34,7 @@ class RecordTracer(Tracer):
     owner: "Recording"
 
     @property
+    @override
     def made_by(self) -> Primitive | None:
         record = self.owner.records[self.index]
         return None if record is None else record[0]
@@ -88,14 +90,17 @@ def fingerprint(array: np.ndarray[Any, Any]) -> bytes:
 class Recording(Trace):
     """The trace of reverse mode: `records` is the Wengert list."""
 
-    __slots__ = ("guarded", "records")
+    __slots__ = ("guarded", "parts", "records")
     records: Any
     guarded: dict[int, tuple[np.ndarray[Any, Any], bytes]]
+    parts: dict[int, int]
+    """Positions of values that x[key] was taken of; see `funcgrad.primitives.slicing`."""
 
     def __init__(self, transform: str) -> None:
         super().__init__(transform)
         self.records = []
         self.guarded = {}
+        self.parts = {}
 
     def input(self, value: Any) -> RecordTracer:
         """A tracer for one differentiated argument."""
@@ -113,6 +118,7 @@ class Recording(Trace):
         self.records = _Closed(self)
         return records
 
+    @override
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         values: list[Any] = []
         active: list[bool] = []

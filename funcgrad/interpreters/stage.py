@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.program import Constant, Equation, Guard, Variable
@@ -25,7 +26,7 @@ class StageTracer(Tracer):
     __slots__ = ("made_by", "variable")
     variable: Variable
     owner: "Stage"
-    made_by: Primitive | None  # type: ignore[assignment]  # a slot in place of the property
+    made_by: Primitive | None
 
     def __init__(
         self, value: Any, variable: Variable, owner: "Stage", made_by: Primitive | None = None
@@ -102,6 +103,7 @@ class Stage(Trace):
             return self.captured[id(arg)][1]
         return Constant(arg.copy() if type(arg) is np.ndarray else arg)
 
+    @override
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         values = [
             arg.value if type(arg) is StageTracer and arg.owner is self else arg for arg in args

@@ -20,9 +20,9 @@ def sweep(latest_first: Iterable[Record], cts: list[Any]) -> None:
         Exception: what a rule raises, with a note that names its primitive.
     """
     pop = cts.pop
-    primitive = None
+    primitive: Any = None
     try:
-        for primitive, parents, pull, residuals in latest_first:
+        for primitive, parents, pull, residuals in latest_first:  # noqa: B007  # named in the note below
             ct = pop()
             if ct is None:
                 continue
@@ -33,7 +33,7 @@ def sweep(latest_first: Iterable[Record], cts: list[Any]) -> None:
                 else:  # NumPy reuses the buffer of a large unnamed product for the sum
                     cts[parents] = before + (ct if pull is None else pull(ct, residuals))
             else:
-                for parent, part in zip(parents, pull(ct, residuals), strict=True):  # type: ignore[misc]  # several parents have a pull
+                for parent, part in zip(parents, pull(ct, residuals), strict=True):  # type: ignore[arg-type,misc]  # several parents have a pull
                     if part is not None:
                         before = cts[parent]
                         cts[parent] = part if before is None else before + part

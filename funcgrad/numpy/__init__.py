@@ -18,9 +18,9 @@ from funcgrad.numpy.construction import (
     at,
     full,
 )
-from funcgrad.numpy.functions import *
+from funcgrad.numpy.functions import *  # noqa: F403  # its __all__ is one name a line
 from funcgrad.numpy.functions import __all__ as _functions
-from funcgrad.numpy.plain import *
+from funcgrad.numpy.plain import *  # noqa: F403  # likewise
 from funcgrad.numpy.plain import __all__ as _plain
 
 __all__ = [

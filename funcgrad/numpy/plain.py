@@ -8,8 +8,8 @@ __all__ = [
     "blackman",
     "bool_",
     "broadcast_shapes",
-    "complex64",
     "complex128",
+    "complex64",
     "complexfloating",
     "diag_indices",
     "dtype",
@@ -34,10 +34,10 @@ __all__ = [
     "indices",
     "inexact",
     "inf",
-    "int8",
     "int16",
     "int32",
     "int64",
+    "int8",
     "integer",
     "isscalar",
     "issubdtype",
@@ -57,17 +57,15 @@ __all__ = [
     "pi",
     "printoptions",
     "promote_types",
-    "ravel_multi_index",
     "s_",
     "set_printoptions",
     "tri",
     "tril_indices",
     "triu_indices",
-    "uint8",
     "uint16",
     "uint32",
     "uint64",
-    "unravel_index",
+    "uint8",
     "zeros",
 ]
 
@@ -125,7 +123,6 @@ ones = np.ones
 pi = np.pi
 printoptions = np.printoptions
 promote_types = np.promote_types
-ravel_multi_index = np.ravel_multi_index
 s_ = np.s_
 set_printoptions = np.set_printoptions
 tri = np.tri
@@ -135,5 +132,4 @@ uint16 = np.uint16
 uint32 = np.uint32
 uint64 = np.uint64
 uint8 = np.uint8
-unravel_index = np.unravel_index
 zeros = np.zeros

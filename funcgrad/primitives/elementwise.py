@@ -80,15 +80,26 @@ def _over_square(x: Any, y: Any, t: Any) -> Any:
 
 
 add = elementwise(
-    np.add, None, None, operator="+", linear=(X, Y, BOTH),
+    np.add,
+    None,
+    None,
+    operator="+",
+    linear=(X, Y, BOTH),
     pulls={X: ("", None), Y: ("", None), BOTH: ("", lambda ct, _: (ct, ct))},
 )
 subtract = elementwise(
-    np.subtract, None, lambda _z, _x, _y, t: -t, operator="-", linear=(X, Y, BOTH),
+    np.subtract,
+    None,
+    lambda _z, _x, _y, t: -t,
+    operator="-",
+    linear=(X, Y, BOTH),
     pulls={X: ("", None), Y: ("", lambda ct, _: -ct), BOTH: ("", lambda ct, _: (ct, -ct))},
 )
 multiply = elementwise(
-    np.multiply, lambda _z, _x, y, t: t * y, lambda _z, x, _y, t: t * x, operator="*",
+    np.multiply,
+    lambda _z, _x, y, t: t * y,
+    lambda _z, x, _y, t: t * x,
+    operator="*",
     linear=(X, Y),
     pulls={
         X: ("y", operator.mul),
@@ -97,8 +108,12 @@ multiply = elementwise(
     },
 )
 divide = elementwise(
-    np.true_divide, lambda _z, _x, y, t: t / y, lambda z, _x, y, t: -(t * z / y), operator="/",
-    linear=(X,), domain=((-3.0, 3.0), POSITIVE),
+    np.true_divide,
+    lambda _z, _x, y, t: t / y,
+    lambda z, _x, y, t: -(t * z / y),
+    operator="/",
+    linear=(X,),
+    domain=((-3.0, 3.0), POSITIVE),
     pulls={
         X: ("y", operator.truediv),
         Y: ("yz", lambda ct, yz: -(ct * yz[1] / yz[0])),
@@ -106,11 +121,18 @@ divide = elementwise(
     },
 )
 power = elementwise(
-    np.power, _power_by_base, _power_by_exponent, operator="**", domain=(POSITIVE, (-2.0, 2.0)),
+    np.power,
+    _power_by_base,
+    _power_by_exponent,
+    operator="**",
+    domain=(POSITIVE, (-2.0, 2.0)),
     pulls={X: ("xy", _power_of_number)},
 )
 negative = elementwise(
-    np.negative, lambda _y, _x, t: -t, operator="__neg__", linear=(ONE,),
+    np.negative,
+    lambda _y, _x, t: -t,
+    operator="__neg__",
+    linear=(ONE,),
     pulls={ONE: ("", lambda ct, _: -ct)},
 )
 positive = elementwise(np.positive, None, linear=(ONE,))
@@ -119,8 +141,9 @@ conjugate = elementwise(np.conjugate, lambda _y, _x, t: np.conjugate(t), linear=
 exp = elementwise(np.exp, lambda y, _x, t: t * y, pulls={ONE: ("z", operator.mul)})
 exp2 = elementwise(np.exp2, lambda y, _x, t: t * y * LOG_2)
 expm1 = elementwise(np.expm1, lambda y, _x, t: t * (y + 1))
-log = elementwise(np.log, lambda _y, x, t: t / x, domain=POSITIVE,
-                  pulls={ONE: ("x", operator.truediv)})
+log = elementwise(
+    np.log, lambda _y, x, t: t / x, domain=POSITIVE, pulls={ONE: ("x", operator.truediv)}
+)
 log2 = elementwise(np.log2, lambda _y, x, t: t / (x * LOG_2), domain=POSITIVE)
 log10 = elementwise(np.log10, lambda _y, x, t: t / (x * LOG_10), domain=POSITIVE)
 log1p = elementwise(np.log1p, lambda _y, x, t: t / (1 + x), domain=(-0.8, 3.0))
@@ -133,7 +156,9 @@ sin = elementwise(np.sin, lambda _y, x, t: t * np.cos(x))
 cos = elementwise(np.cos, lambda _y, x, t: -(t * np.sin(x)))
 tan = elementwise(np.tan, lambda y, _x, t: t * (1 + y * y), domain=(-1.2, 1.2))
 arcsin = elementwise(np.arcsin, lambda _y, x, t: t / (np.sqrt(1 - x) * np.sqrt(1 + x)), domain=UNIT)
-arccos = elementwise(np.arccos, lambda _y, x, t: -(t / (np.sqrt(1 - x) * np.sqrt(1 + x))), domain=UNIT)
+arccos = elementwise(
+    np.arccos, lambda _y, x, t: -(t / (np.sqrt(1 - x) * np.sqrt(1 + x))), domain=UNIT
+)
 arctan = elementwise(np.arctan, lambda _y, x, t: t / (1 + x * x))
 sinh = elementwise(np.sinh, lambda _y, x, t: t * np.cosh(x))
 cosh = elementwise(np.cosh, lambda _y, x, t: t * np.sinh(x))
@@ -153,12 +178,8 @@ absolute = elementwise(
 )
 fabs = elementwise(np.fabs, lambda _y, x, t: t * np.sign(x), analytic=False)
 
-maximum = elementwise(
-    np.maximum, larger, lambda z, x, y, t: larger(z, y, x, t), analytic=False
-)
-minimum = elementwise(
-    np.minimum, smaller, lambda z, x, y, t: smaller(z, y, x, t), analytic=False
-)
+maximum = elementwise(np.maximum, larger, lambda z, x, y, t: larger(z, y, x, t), analytic=False)
+minimum = elementwise(np.minimum, smaller, lambda z, x, y, t: smaller(z, y, x, t), analytic=False)
 fmax = elementwise(
     np.fmax,
     lambda z, x, y, t: np.where(np.isnan(y), t, larger(z, x, y, t)),
@@ -184,38 +205,53 @@ logaddexp2 = elementwise(
     analytic=False,
 )
 hypot = elementwise(
-    np.hypot, lambda z, x, _y, t: _over_hypot(x, z, t), lambda z, _x, y, t: _over_hypot(y, z, t),
-    domain=POSITIVE, analytic=False,
+    np.hypot,
+    lambda z, x, _y, t: _over_hypot(x, z, t),
+    lambda z, _x, y, t: _over_hypot(y, z, t),
+    domain=POSITIVE,
+    analytic=False,
 )
 arctan2 = elementwise(
-    np.arctan2, lambda _z, x, y, t: _over_square(y, x, t), lambda _z, x, y, t: -_over_square(x, y, t),
-    domain=POSITIVE, analytic=False,
+    np.arctan2,
+    lambda _z, x, y, t: _over_square(y, x, t),
+    lambda _z, x, y, t: -_over_square(x, y, t),
+    domain=POSITIVE,
+    analytic=False,
 )
 remainder = elementwise(
-    np.remainder, None, lambda _z, x, y, t: -(t * np.floor_divide(x, y)),
-    domain=((2.1, 2.9), (0.4, 0.45)), analytic=False,
+    np.remainder,
+    None,
+    lambda _z, x, y, t: -(t * np.floor_divide(x, y)),
+    domain=((2.1, 2.9), (0.4, 0.45)),
+    analytic=False,
 )
 fmod = elementwise(
-    np.fmod, None, lambda _z, x, y, t: -(t * np.trunc(x / y)),
-    domain=((2.1, 2.9), (0.4, 0.45)), analytic=False,
+    np.fmod,
+    None,
+    lambda _z, x, y, t: -(t * np.trunc(x / y)),
+    domain=((2.1, 2.9), (0.4, 0.45)),
+    analytic=False,
 )
 copysign = elementwise(
     np.copysign,
     lambda _z, x, y, t: np.where(np.signbit(x) == np.signbit(y), t, -t),
     lambda _z, _x, _y, t: np.zeros_like(t),
-    domain=(POSITIVE, (-3.0, -0.2)), analytic=False,
+    domain=(POSITIVE, (-3.0, -0.2)),
+    analytic=False,
 )
 heaviside = elementwise(
     np.heaviside,
     lambda _z, _x, _y, t: np.zeros_like(t),
     lambda _z, x, _y, t: np.where(x == 0, t, 0),
-    domain=(POSITIVE, (-3.0, 3.0)), analytic=False,
+    domain=(POSITIVE, (-3.0, 3.0)),
+    analytic=False,
 )
 ldexp = elementwise(
     np.ldexp,
     lambda _z, _x, y, t: np.ldexp(t, y),
     lambda _z, _x, _y, t: np.zeros_like(t),
-    analytic=False, fast=False,
+    analytic=False,
+    fast=False,
 )
 
 for _ufunc in (

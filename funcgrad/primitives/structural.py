@@ -1,22 +1,27 @@
-"""Operations that move elements without changing them: reshape, transpose, broadcast, join, select.
+"""Shape, order of axes, dtype and choice: the operations that all others are made of.
 
 Axis parameters are negative when a primitive is bound, so that a batch axis in front changes
-nothing. Functions with NumPy's names and signatures normalise their arguments, then bind.
+nothing. Functions with NumPy's names and signatures normalise their arguments, then bind; those
+that occur in inner loops append their record themselves.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from funcgrad.core.protocols import implements
-from funcgrad.core.tracer import bind
+from funcgrad.core.tracer import bind, plain_value
+from funcgrad.errors import ObjectArrayError, user_line
 from funcgrad.families.batching import aligned, same_call
 from funcgrad.families.elementwise import constant_call
 from funcgrad.families.linear import linear
 from funcgrad.families.shapes import (
     align,
     as_operand,
+    cast_like,
+    dtype_of,
     in_front,
     negative_axis,
     rank_of,
@@ -24,26 +29,43 @@ from funcgrad.families.shapes import (
     unbroadcast,
     zeros_like,
 )
+from funcgrad.interpreters.record import RecordTracer
+from funcgrad.primitives.calls import (
+    append_join,
+    append_record,
+    as_shape,
+    recording_of,
+)
+from funcgrad.primitives.plain import implements_traced, is_traced, refuse_out
 
 __all__ = [
     "astype",
+    "as_condition",
     "broadcast_to",
+    "cast_for",
     "concatenate",
+    "copy",
     "expand_dims",
+    "imag",
+    "matrix_transpose",
+    "memory_order",
     "moveaxis",
+    "ravel",
+    "real",
     "reshape",
     "squeeze",
-    "stack",
     "swapaxes",
     "transpose",
     "where",
 ]
 
+_PLAIN_CHOICES = frozenset({int, float, complex, np.ndarray, np.float64, np.float32})
+
 # --- primitives -------------------------------------------------------------------------------
 
 
 def _reshape_value(x: Any, *, shape: tuple[int, ...]) -> Any:
-    return np.reshape(x, shape)
+    return x.reshape(shape) if type(x) is np.ndarray else np.reshape(x, shape)
 
 
 def _transpose_value(x: Any, *, axes: tuple[int, ...]) -> Any:
@@ -60,17 +82,10 @@ def _astype_value(x: Any, *, dtype: np.dtype[Any]) -> Any:
     return x.astype(dtype) if hasattr(x, "astype") else dtype.type(x)
 
 
-def _concatenate_transpose(ct: Any, position: int, *parts: Any, axis: int) -> Any:
-    start = sum(part.shape[axis] for part in parts[:position])
-    stop = start + parts[position].shape[axis]
-    return ct[(..., slice(start, stop), *(slice(None),) * (-axis - 1))]
-
-
-def _concatenate_batch(
-    size: int, batched: Sequence[bool], values: Sequence[Any], params: dict[str, Any]
+def _reshape_batch(
+    size: int, _batched: Sequence[bool], values: Sequence[Any], params: dict[str, Any]
 ) -> Any:
-    parts = [in_front(size, v, b) for v, b in zip(values, batched, strict=True)]
-    return bind(concatenate_p, *parts, **params)
+    return reshape(values[0], (size, *params["shape"]))
 
 
 def _broadcast_batch(
@@ -80,21 +95,36 @@ def _broadcast_batch(
     return bind(broadcast_p, *align(batched, values, len(shape)), shape=(size, *shape))
 
 
+def _concatenate_transpose(ct: Any, position: int, *parts: Any, axis: int) -> Any:
+    start = sum(part.shape[axis] for part in parts[:position])
+    return _span(ct, start, start + parts[position].shape[axis], axis)
+
+
+def _span(ct: Any, start: int, stop: int, axis: int) -> Any:
+    return ct[(..., slice(start, stop), *(slice(None),) * (-axis - 1))]
+
+
+def _concatenate_batch(
+    size: int, batched: Sequence[bool], values: Sequence[Any], params: dict[str, Any]
+) -> Any:
+    parts = [in_front(size, v, b) for v, b in zip(values, batched, strict=True)]
+    return concatenate(parts, **params)
+
+
 astype_p = linear("astype", _astype_value, lambda ct, _x, *, dtype: ct, batch=same_call)
 truncate_p = constant_call("truncate", _astype_value, same_call)
+copy_p = linear("copy", np.copy, lambda ct, _x: ct, batch=same_call)
 reshape_p = linear(
     "reshape",
     _reshape_value,
     lambda ct, x, *, shape: reshape(ct, x.shape),
-    batch=lambda size, _batched, values, params: bind(
-        reshape_p, *values, shape=(size, *params["shape"])
-    ),
+    batch=_reshape_batch,
     view=True,
 )
 transpose_p = linear(
     "transpose",
     _transpose_value,
-    lambda ct, _x, *, axes: bind(transpose_p, ct, axes=_inverse(axes)),
+    lambda ct, _x, *, axes: transpose(ct, _inverse(axes)),
     batch=same_call,
     view=True,
 )
@@ -119,68 +149,181 @@ where_p = linear(
     lambda ct, condition, _x, y: unbroadcast(where(condition, 0, ct), y.shape),
     batch=aligned,
 )
+real_p = linear("real", np.real, lambda ct, _x: ct, batch=same_call, view=True)
+imag_p = linear("imag", np.imag, lambda ct, _x: ct * -1j, batch=same_call, view=True)
 
-# --- functions --------------------------------------------------------------------------------
+# --- dtype ------------------------------------------------------------------------------------
 
 
-@implements(np.astype)
+@implements_traced(np.astype)
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None, **_: Any) -> Any:
     """`numpy.astype`: to an integer or boolean dtype, the derivative is zero."""
     del copy, device
     target = np.dtype(dtype)
     if target.kind in "fc":
-        if x.dtype.kind == "c" and target.kind == "f":
-            x = np.real(x)
+        if target.kind == "f" and x.dtype.kind == "c":
+            x = real(x)
         return bind(astype_p, x, dtype=target)
+    if target.kind not in "biu":
+        raise ObjectArrayError(
+            f"astype: dtype {target} for a traced value at {user_line()}. Arrays of it cannot carry "
+            "a derivative. Keep a numeric dtype, or use stop_gradient(x)."
+        )
+    if x.dtype.kind == "c" and target.kind != "b":
+        x = real(x)
     return bind(truncate_p, x, dtype=target)
 
 
-@implements(np.reshape)
-def reshape(x: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
+@implements_traced(np.copy)
+def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+    """`numpy.copy`."""
+    del order, subok
+    return bind(copy_p, as_operand(a))
+
+
+@implements_traced(np.real)
+def real(val: Any) -> Any:
+    """`numpy.real`."""
+    return bind(real_p, val) if val.dtype.kind == "c" else val
+
+
+@implements_traced(np.imag)
+def imag(val: Any) -> Any:
+    """`numpy.imag`."""
+    return bind(imag_p, val) if val.dtype.kind == "c" else zeros_like(val)
+
+
+@implements_traced(np.real_if_close)
+def real_if_close(a: Any, tol: float = 100) -> Any:
+    """`numpy.real_if_close`: the real part, if no imaginary part is above the tolerance."""
+    if a.dtype.kind != "c":
+        return a
+    limit = np.finfo(a.dtype).eps * tol if tol > 1 else tol
+    return real(a) if bool(np.all(np.absolute(imag(a)) < limit)) else a
+
+
+# --- shape ------------------------------------------------------------------------------------
+
+
+def _reshape_pull(ct: Any, shape: tuple[int, ...]) -> Any:
+    return ct.reshape(shape) if type(ct) is np.ndarray else reshape(ct, shape)
+
+
+@implements_traced(np.reshape)
+def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
     """`numpy.reshape`; `order="F"` through transposes."""
     del copy
-    target = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-    own = shape_of(x)
-    if order == "F":
-        return transpose(reshape(transpose(x), target[::-1]))
-    if order not in ("C", "A"):
-        raise ValueError(f"reshape: order={order!r} is not one of 'C', 'F', 'A'")
+    target = as_shape(shape)
+    if order != "C":
+        if memory_order("reshape", a, order) == "F":
+            return transpose(reshape(transpose(a), target[::-1]))
+    elif type(a) is RecordTracer and type(a.value) is np.ndarray:
+        value = a.value
+        return append_record(a, reshape_p, _reshape_pull, value.shape, value.reshape(target))
+    own = shape_of(a)
     if -1 in target:
-        size, known = 1, 1
-        for length in own:
-            size *= length
-        for length in target:
-            known *= 1 if length == -1 else length
-        if known == 0 or size % known or target.count(-1) > 1:
-            raise ValueError(f"cannot reshape array of size {size} into shape {target}")
-        target = tuple(size // known if length == -1 else int(length) for length in target)
-    if target == own:
-        return x
-    return bind(reshape_p, x, shape=tuple(map(int, target)))
+        target = _without_unknown(target, math.prod(own))
+    return a if target == own else bind(reshape_p, a, shape=target)
 
 
-@implements(np.transpose, np.permute_dims)
+def _without_unknown(target: tuple[int, ...], size: int) -> tuple[int, ...]:
+    known = math.prod(length for length in target if length != -1)
+    if known == 0 or size % known or target.count(-1) > 1:
+        raise ValueError(f"cannot reshape array of size {size} into shape {target}")
+    return tuple(size // known if length == -1 else length for length in target)
+
+
+def memory_order(name: str, a: Any, order: str) -> str:
+    """`"C"` or `"F"` for an order argument that may ask for the order in memory."""
+    if order in ("C", "F"):
+        return order
+    if order not in ("A", "K"):
+        raise ValueError(f"{name}: order={order!r} is not one of 'C', 'F', 'A', 'K'")
+    flags = getattr(plain_value(a), "flags", None)
+    return "F" if flags is not None and flags.fnc else "C"
+
+
+@implements_traced(np.ravel)
+def ravel(a: Any, order: str = "C") -> Any:
+    """`numpy.ravel`; "A" and "K" are "F" for values that lie so in memory, else "C"."""
+    return reshape(a, (-1,), memory_order("ravel", a, order))
+
+
+@implements_traced(np.broadcast_to)
+def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
+    """`numpy.broadcast_to`."""
+    del subok
+    target = as_shape(shape)
+    return array if shape_of(array) == target else bind(broadcast_p, array, shape=target)
+
+
+@implements_traced(np.broadcast_arrays)
+def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
+    """`numpy.broadcast_arrays`."""
+    del subok
+    parts = [as_operand(arg) for arg in args]
+    shape = np.broadcast_shapes(*map(shape_of, parts))
+    return tuple(broadcast_to(part, shape) for part in parts)
+
+
+@implements_traced(np.expand_dims)
+def expand_dims(a: Any, axis: Any) -> Any:
+    """`numpy.expand_dims`."""
+    axes = axis if isinstance(axis, tuple | list) else (axis,)
+    own = shape_of(a)
+    rank = len(own) + len(axes)
+    places = _distinct("expand_dims", axes, rank)
+    rest = iter(own)
+    return reshape(a, tuple(1 if i in places else next(rest) for i in range(rank)))
+
+
+@implements_traced(np.squeeze)
+def squeeze(a: Any, axis: Any = None) -> Any:
+    """`numpy.squeeze`."""
+    own = shape_of(a)
+    if axis is None:
+        return reshape(a, tuple(n for n in own if n != 1))
+    axes = axis if isinstance(axis, tuple | list) else (axis,)
+    places = _distinct("squeeze", axes, len(own))
+    if any(own[i] != 1 for i in places):
+        raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
+    return reshape(a, tuple(n for i, n in enumerate(own) if i not in places))
+
+
+def _distinct(name: str, axes: Sequence[Any], rank: int) -> set[int]:
+    """Axis arguments as positive numbers, each at most once."""
+    places = {negative_axis(axis, rank) + rank for axis in axes}
+    if len(places) != len(axes):
+        raise ValueError(f"{name}: repeated axis in {tuple(axes)}")
+    return places
+
+# --- order of axes ----------------------------------------------------------------------------
+
+
+def _transpose_pull(ct: Any, axes: tuple[int, ...] | None) -> Any:
+    return ct.transpose(axes) if type(ct) is np.ndarray else transpose(ct, axes)
+
+
+@implements_traced(np.transpose, np.permute_dims)
 def transpose(a: Any, axes: Any = None) -> Any:
     """`numpy.transpose`."""
+    recorded = type(a) is RecordTracer and type(a.value) is np.ndarray
     rank = rank_of(a)
     if axes is None:
+        if recorded:
+            return append_record(a, transpose_p, _transpose_pull, None, a.value.transpose())
         order = tuple(range(-1, -rank - 1, -1))
     else:
-        order = tuple(negative_axis(axis, rank) for axis in axes)
+        order = tuple([negative_axis(axis, rank) for axis in axes])
         if len(order) != rank or len(set(order)) != rank:
             raise ValueError(f"transpose: axes {tuple(axes)} don't match an array of {rank} axes")
-    if order == tuple(range(-rank, 0)):
-        return a
-    return bind(transpose_p, a, axes=order)
+    if recorded:
+        value = a.value.transpose(order)
+        return append_record(a, transpose_p, _transpose_pull, _inverse(order), value)
+    return bind(transpose_p, a, axes=order) if rank > 1 else a
 
 
-@implements(np.matrix_transpose, np.linalg.matrix_transpose)
-def matrix_transpose(x: Any, /) -> Any:
-    """`numpy.matrix_transpose`: the last two axes swapped."""
-    return swapaxes(x, -1, -2)
-
-
-@implements(np.swapaxes)
+@implements_traced(np.swapaxes)
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     """`numpy.swapaxes`."""
     rank = rank_of(a)
@@ -190,70 +333,137 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     return transpose(a, axes)
 
 
-@implements(np.moveaxis)
+@implements_traced(np.matrix_transpose, np.linalg.matrix_transpose)
+def matrix_transpose(x: Any, /) -> Any:
+    """`numpy.matrix_transpose`: the last two axes swapped."""
+    if rank_of(x) < 2:
+        raise ValueError(f"Input array must be at least 2-dimensional, but it is {rank_of(x)}")
+    return swapaxes(x, -1, -2)
+
+
+@implements_traced(np.moveaxis)
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     """`numpy.moveaxis`."""
     rank = rank_of(a)
-    sources = [negative_axis(s, rank) for s in (source if np.ndim(source) else [source])]
-    places = [
-        negative_axis(d, rank) for d in (destination if np.ndim(destination) else [destination])
-    ]
+    sources, places = (
+        [negative_axis(one, rank) for one in (axes if isinstance(axes, tuple | list) else (axes,))]
+        for axes in (source, destination)
+    )
     if len(sources) != len(places):
-        raise ValueError("moveaxis: source and destination must have the same number of axes")
+        raise ValueError("`source` and `destination` arguments must have the same number of elements")
+    if len(set(sources)) != len(sources) or len(set(places)) != len(places):
+        raise ValueError(f"moveaxis: repeated axis in {source} or {destination}")
     order = [axis for axis in range(-rank, 0) if axis not in sources]
     for place, axis in sorted(zip(places, sources, strict=True)):
         order.insert(place + rank, axis)
     return transpose(a, order)
 
 
-@implements(np.broadcast_to)
-def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
-    """`numpy.broadcast_to`."""
-    del subok
-    target = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-    if shape_of(array) == target:
-        return array
-    return bind(broadcast_p, array, shape=target)
+@implements_traced(np.rollaxis)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    """`numpy.rollaxis`: the axis is moved to stand before `start`."""
+    rank = rank_of(a)
+    own = negative_axis(axis, rank) + rank
+    before = start + rank if start < 0 else start
+    if not 0 <= before <= rank:
+        raise np.exceptions.AxisError(f"'start' arg requires {-rank} <= start < {rank + 1}")
+    order = [i for i in range(rank) if i != own]
+    order.insert(before - (own < before), own)
+    return transpose(a, order)
 
 
-@implements(np.expand_dims)
-def expand_dims(a: Any, axis: Any) -> Any:
-    """`numpy.expand_dims`."""
-    axes = axis if isinstance(axis, tuple | list) else (axis,)
-    own = list(shape_of(a))
-    rank = len(own) + len(axes)
-    places = {negative_axis(one, rank) + rank for one in axes}
-    if len(places) != len(axes):
-        raise ValueError("expand_dims: repeated axis")
-    rest = iter(own)
-    return reshape(a, tuple(1 if i in places else next(rest) for i in range(rank)))
+# --- choice -----------------------------------------------------------------------------------
 
 
-@implements(np.squeeze)
-def squeeze(a: Any, axis: Any = None) -> Any:
-    """`numpy.squeeze`."""
-    own = shape_of(a)
-    rank = len(own)
-    if axis is None:
-        return reshape(a, tuple(n for n in own if n != 1))
-    axes = axis if isinstance(axis, tuple | list) else (axis,)
-    places = {negative_axis(one, rank) + rank for one in axes}
-    if any(own[i] != 1 for i in places):
-        raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
-    return reshape(a, tuple(n for i, n in enumerate(own) if i not in places))
+def as_condition(condition: Any) -> Any:
+    """A condition as a plain operand: traced floating-point numbers are compared with zero."""
+    condition = as_operand(condition)
+    return condition != 0 if getattr(condition, "dtype", np.dtype(bool)).kind in "fc" else condition
 
 
-@implements(np.concatenate)
+def _where_pull_x(ct: Any, condition: Any) -> Any:
+    return np.where(condition, ct, 0)
+
+
+def _where_pull_y(ct: Any, condition: Any) -> Any:
+    return np.where(condition, 0, ct)
+
+
+def _where_pull_both(ct: Any, condition: Any) -> tuple[Any, Any]:
+    return np.where(condition, ct, 0), np.where(condition, 0, ct)
+
+
+@implements(np.where)
+def where(condition: Any, *choices: Any) -> Any:
+    """`numpy.where`; with one argument, `numpy.nonzero`."""
+    if len(choices) == 2:
+        x, y = choices
+        x_recorded, y_recorded = type(x) is RecordTracer, type(y) is RecordTracer
+        if (x_recorded or y_recorded) and type(condition) is np.ndarray:
+            out = _record_where(condition, x, y, x_recorded, y_recorded)
+            if out is not None:
+                return out
+        if x_recorded or y_recorded or is_traced((condition, x, y)):
+            return bind(where_p, as_condition(condition), as_operand(x), as_operand(y))
+    elif not choices and is_traced((condition,)):
+        return np.nonzero(condition)
+    return np.where(condition, *choices)
+
+
+def _record_where(condition: Any, x: Any, y: Any, x_recorded: bool, y_recorded: bool) -> Any:
+    """The choice between equal shapes and dtypes by a plain mask; `None` for anything else."""
+    xv = x.value if x_recorded else x
+    yv = y.value if y_recorded else y
+    main = xv if x_recorded else yv
+    if type(main) is not np.ndarray or condition.dtype.kind != "b":
+        return None
+    if x_recorded and y_recorded:
+        if x.owner is not y.owner or type(yv) is not np.ndarray:
+            return None
+        if xv.shape != yv.shape or xv.dtype is not yv.dtype:
+            return None
+    other = yv if x_recorded else xv
+    if type(other) not in _PLAIN_CHOICES:
+        return None
+    out = np.where(condition, xv, yv)
+    if out.shape != main.shape or out.dtype != main.dtype:
+        return None
+    owner = x.owner if x_recorded else y.owner
+    condition = owner.capture(condition)
+    if not y_recorded:
+        return append_record(x, where_p, _where_pull_x, condition, out)
+    if not x_recorded:
+        return append_record(y, where_p, _where_pull_y, condition, out)
+    return owner.push(where_p, (x.index, y.index), _where_pull_both, condition, out)
+
+
+# --- joining ----------------------------------------------------------------------------------
+
+
+def _concatenate_pull(ct: Any, residuals: Any) -> Any:
+    spans, axis = residuals
+    parts = []
+    for start, stop, dtype in spans:
+        part = _span(ct, start, stop, axis)
+        parts.append(part if dtype is None or part.dtype is dtype else cast_like(part, dtype))
+    return tuple(parts) if len(parts) > 1 else parts[0]
+
+
+@implements_traced(np.concatenate)
 def concatenate(
-    arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+    arrays: Any,
+    /,
+    axis: int | None = 0,
+    out: Any = None,
+    *,
+    dtype: Any = None,
+    casting: str = "same_kind",
 ) -> Any:
-    """`numpy.concatenate`; `dtype` converts the result."""
-    del out, casting
+    """`numpy.concatenate`."""
+    refuse_out("concatenate", out)
     parts = [as_operand(part) for part in arrays]
     if axis is None:
         parts, axis = [reshape(part, (-1,)) for part in parts], 0
-    if not parts:
-        raise ValueError("need at least one array to concatenate")
     ranks = {rank_of(part) for part in parts}
     if ranks == {0}:
         raise ValueError("zero-dimensional arrays cannot be concatenated")
@@ -262,44 +472,28 @@ def concatenate(
             "all the input array dimensions except for the concatenation axis must match exactly, "
             f"but the arrays have shapes {[shape_of(part) for part in parts]}"
         )
-    joined = bind(concatenate_p, *parts, axis=negative_axis(axis, ranks.pop()))
-    return joined if dtype is None else astype(joined, dtype)
-
-
-@implements(np.stack)
-def stack(
-    arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
-) -> Any:
-    """`numpy.stack`."""
-    del out
-    parts = [as_operand(part) for part in arrays]
-    if not parts:
-        raise ValueError("need at least one array to stack")
-    shapes = {shape_of(part) for part in parts}
-    if len(shapes) > 1:
-        raise ValueError(f"all input arrays must have the same shape, not {sorted(shapes)}")
-    return concatenate(
-        [expand_dims(part, axis) for part in parts], axis, dtype=dtype, casting=casting
+    axis = negative_axis(axis, ranks.pop())
+    if dtype is not None:
+        parts = [cast_for(part, np.dtype(dtype), casting) for part in parts]
+    owner = recording_of(parts)
+    if owner is None:
+        return bind(concatenate_p, *parts, axis=axis)
+    spans, stop = [], 0  # one walk over the parts, where the general rule takes one for each part
+    for part in parts:
+        start, stop = stop, stop + part.shape[axis]
+        if type(part) is RecordTracer and part.owner is owner:
+            spans.append((start, stop, dtype_of(part)))
+    return append_join(
+        owner,
+        concatenate_p,
+        _concatenate_pull,
+        (spans, axis),
+        parts,
+        lambda values: np.concatenate(values, axis=axis),
     )
 
 
-@implements(np.where)
-def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
-    """`numpy.where`; with one argument, `numpy.nonzero`."""
-    if x is None and y is None:
-        return np.nonzero(condition)
-    return bind(where_p, as_operand(condition), as_operand(x), as_operand(y))
-
-
-@implements(np.zeros_like)
-def zeros_of(a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
-    """`numpy.zeros_like`: a value that belongs to no transform."""
-    del order, subok
-    target = None if shape is None else tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-    return zeros_like(a, target, a.dtype if dtype is None else dtype)
-
-
-@implements(np.ones_like)
-def ones_of(a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
-    """`numpy.ones_like`: a value that belongs to no transform."""
-    return zeros_of(a, dtype, order, subok, shape) + np.ones((), a.dtype if dtype is None else dtype)
+def cast_for(part: Any, dtype: np.dtype[Any], casting: Any) -> Any:
+    if not np.can_cast(part.dtype, dtype, casting):
+        raise TypeError(f"Cannot cast array data from {part.dtype} to {dtype} by rule {casting!r}")
+    return part.astype(dtype)

@@ -6,10 +6,10 @@ in the last place (ulp) from the exact values, except where a docstring says oth
 and float16 they are rounded once.
 """
 
-from funcgrad.special_values.digamma import digamma
 from funcgrad.special_values.error_function import erf, erfc
-from funcgrad.special_values.lgamma import lgamma
+from funcgrad.special_values.log_gamma import lgamma
 from funcgrad.special_values.logistic import expit
-from funcgrad.special_values.polygamma import polygamma, trigamma
+from funcgrad.special_values.psi import digamma
+from funcgrad.special_values.psi_derivatives import polygamma, trigamma
 
 __all__ = ["digamma", "erf", "erfc", "expit", "lgamma", "polygamma", "trigamma"]

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from funcgrad.special_values.evaluation import (
     FloatArray,
-    Mask,
+    Index,
     Piece,
     PiecewiseRational,
     RealValues,
@@ -14,17 +14,64 @@ from funcgrad.special_values.evaluation import (
 
 __all__ = ["erf", "erfc"]
 
-# Where erf is 1/2, so that below it 1 − erf, and above it 1 − erfc, loses nothing.
-NEAR = 0.477
+# Both functions use erf(x)/x near 0 and (x + ½) exp(x²) erfc(x), which lies between 0.56 and 0.65,
+# farther out. The coefficients are minimax approximations of the relative error by the Remez
+# exchange in 70 digits (mpmath 1.3.0; far from 0 as functions of 1/(x + 1)), rounded to float64.
 
-# erfc(27.23) is half of the least subnormal number: beyond FAR, erfc is 0.
-FAR = 28.0
+# Below ERF_NEAR: erf(√z)/√z, to 3.1e-19. Beyond: (z + ½) exp(z²) erfc(z), with a relative error
+# weighted by erfc(z)/erf(z), 3.8e-18 of erf(z). From ERF_FAR on, erf is 1.
+ERF_NEAR = 0.75
+ERF_FAR = 6.0
+_ERF = PiecewiseRational(
+    Piece(
+        begins=0.0,
+        base=1.1283791670955126,
+        numerator=(
+            1.499432686522549e-17,
+            -0.37612638903183737,
+            -0.03992443783693854,
+            -0.006969953909457098,
+            -0.00011911605066180066,
+            -3.43560068631548e-06,
+        ),
+        denominator=(
+            1.0,
+            0.40614633538395933,
+            0.06894621165826349,
+            0.0058789914073726695,
+            0.00021629627441621815,
+        ),
+    ),
+    Piece(
+        begins=0.75,
+        base=0.633672062866431,
+        numerator=(
+            5.0296627214562695e-17,
+            0.046971785723398406,
+            0.01628658393908916,
+            -0.008450210204189965,
+            -0.00746064637527072,
+            -0.002027516759484557,
+            -0.0002077334496369359,
+        ),
+        denominator=(
+            1.0,
+            2.034447055480297,
+            1.7918752744673716,
+            0.878119700853999,
+            0.2538368187114036,
+            0.04132241061361164,
+            0.0029895464756158445,
+        ),
+    ),
+)
 
-# First piece: erf(√z)/√z on 0 ≤ z ≤ NEAR². The others: (z + 1/2) exp(z²) erfc(z), which lies between
-# 0.56 and 0.65, on NEAR ≤ z ≤ FAR. Relative errors 1.4e-20, 4.7e-20, 2.1e-18, 6.1e-19, 9.7e-21.
-# The coefficients are minimax approximations of the relative error by the Remez exchange in 70
-# digits (mpmath 1.3.0; for z ≥ NEAR as functions of 1/(z + 1)), rounded to float64.
-_RATIO = PiecewiseRational(
+# Below ERFC_NEAR, where erf is ½ and 1 − erf loses nothing: erf(√z)/√z, to 1.4e-20. Beyond:
+# (z + ½) exp(z²) erfc(z), to 4.7e-20, 2.1e-18, 6.1e-19 and 9.7e-21. From ERFC_FAR on, erfc is 0:
+# half of the least subnormal number is erfc(27.23).
+ERFC_NEAR = 0.477
+ERFC_FAR = 28.0
+_ERFC = PiecewiseRational(
     Piece(
         begins=0.0,
         base=1.1283791670955126,
@@ -137,8 +184,9 @@ _RATIO = PiecewiseRational(
 def erf(x: npt.ArrayLike) -> RealValues:
     """Error function: (2/√π) ∫₀ˣ exp(−t²) dt.
 
-    Piecewise rational approximation in the manner of W. J. Cody, "Rational Chebyshev
-    approximations for the error function", Math. Comp. 23 (1969) 631-637.
+    x times a rational function of x² near 0, and beyond 1 − exp(−x²)/(x + ½) times a rational
+    function of x, in the manner of W. J. Cody, "Rational Chebyshev approximations for the error
+    function", Math. Comp. 23 (1969) 631-637.
 
     Args:
         x: real array-like of any shape.
@@ -180,43 +228,57 @@ def erfc(x: npt.ArrayLike) -> RealValues:
 
 
 def _erf(x: FloatArray) -> FloatArray:
-    distance, near, ratio = _reduced(x)
-    if near.all():
-        return x * ratio
-    out = np.exp(-distance * distance)
+    distance: FloatArray = np.minimum(np.abs(x), ERF_FAR)
+    near = (distance < ERF_NEAR).nonzero()[0]
+    square: FloatArray = distance * distance
+    ratio = _ERF(_replaced(distance, near, square))
+    np.negative(square, out=square)
+    out = np.exp(square, out=square)
     out *= ratio
-    out /= distance + 0.5
+    distance += 0.5
+    out /= distance
     np.subtract(1.0, out, out=out)
     np.copysign(out, x, out=out)
-    return np.where(near, x * ratio, out)
+    out[near] = x[near] * ratio[near]
+    return out
 
 
 def _erfc(x: FloatArray) -> FloatArray:
-    distance, near, ratio = _reduced(x)
-    if near.all():
-        return 1.0 - x * ratio
-    tail = _exp_of_minus_square(distance)
-    tail *= ratio
-    tail /= distance + 0.5
-    out = np.where(x < 0.0, 2.0 - tail, tail)
-    return np.where(near, 1.0 - x * ratio, out)
+    distance: FloatArray = np.minimum(np.abs(x), ERFC_FAR)
+    near = (distance < ERFC_NEAR).nonzero()[0]
+    square: FloatArray = distance * distance
+    ratio = _ERFC(_replaced(distance, near, square))
+    shifted = distance + 0.5
+    # The relative errors of exp(−square) and of 1 / shifted from rounding their arguments.
+    error = distance - (shifted - 0.5)
+    error /= shifted
+    error += _square_error(distance, square)
+    np.negative(square, out=square)
+    out = np.exp(square, out=square)
+    out *= ratio
+    out /= shifted
+    error *= out
+    out -= error
+    # erfc(−x) = 2 − erfc(x): with s = ±1 the sign of x, (1 − s) + s erfc(|x|).
+    sign = np.copysign(1.0, x)
+    out *= sign
+    out += np.subtract(1.0, sign, out=sign)
+    out[near] = 1.0 - x[near] * ratio[near]
+    return out
 
 
-def _reduced(x: FloatArray) -> tuple[FloatArray, Mask, FloatArray]:
-    """|x| up to FAR, whether that is below NEAR, and erf(x)/x there, (|x| + ½) exp(x²) erfc(|x|)."""
-    distance = np.minimum(np.abs(x), FAR)
-    near = distance < NEAR
-    return distance, near, _RATIO(np.where(near, distance * distance, distance))
+def _replaced(x: FloatArray, index: Index, values: FloatArray) -> FloatArray:
+    out = x.copy()
+    out[index] = values[index]
+    return out
 
 
-def _exp_of_minus_square(x: FloatArray) -> FloatArray:
-    """exp(−x²): half an ulp in x² would be up to 350 ulp of it, so the rounding error is put back.
+def _square_error(x: FloatArray, square: FloatArray) -> FloatArray:
+    """x² − square, where square is x² rounded: up to 2⁻⁴⁴ here, which is 350 ulp of exp(−x²).
 
-    As T. J. Dekker does ("A floating-point technique for extending the available precision", Numer.
-    Math. 18 (1971) 224-242), with the upper half of x from rounding to float32, whose square is
-    exact: x² = square + error, and exp(−x²) = exp(−square) (1 − error) to full precision.
+    As in T. J. Dekker, "A floating-point technique for extending the available precision", Numer.
+    Math. 18 (1971) 224-242, with the upper half of x from rounding to float32: its square is exact.
     """
-    square = x * x
     upper = x.astype(np.float32).astype(np.float64)
     lower = x - upper
     error = upper * upper
@@ -224,7 +286,4 @@ def _exp_of_minus_square(x: FloatArray) -> FloatArray:
     upper += x
     lower *= upper
     error += lower
-    out = np.exp(-square)
-    error *= out
-    out -= error
-    return out
+    return error

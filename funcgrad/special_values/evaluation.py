@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 __all__ = [
     "FloatArray",
+    "Index",
     "Kernel",
     "Mask",
     "Piece",
@@ -26,24 +27,27 @@ __all__ = [
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
+Index: TypeAlias = npt.NDArray[np.intp]
 Kernel: TypeAlias = Callable[[FloatArray], FloatArray]
 RealValues: TypeAlias = np.floating[Any] | npt.NDArray[np.floating[Any]]
 
-# Elements of one kernel call: some ten arrays of this length fit into a core's second-level cache.
-BLOCK = 8192
+# Elements of one kernel call: enough to make NumPy's overhead for a call small, few enough to keep
+# the temporary arrays in a core's caches.
+BLOCK = 32768
 
 # Up to this length, coefficients are gathered for each element (one long evaluation); above it,
-# elements are gathered for each piece (one short evaluation a piece).
-FEW = 256
+# elements are gathered for each piece (one short evaluation a piece). About equal where they meet.
+FEW = 4096
 
 
-def evaluate(name: str, kernel: Kernel, x: npt.ArrayLike) -> RealValues:
+def evaluate(name: str, kernel: Kernel, x: npt.ArrayLike, *, block_size: int = BLOCK) -> RealValues:
     """Apply a kernel to every element of `x`, in blocks that fit into the cache.
 
     Args:
         name: the function's name, for error messages.
         kernel: computes the values.
         x: real array-like of any shape.
+        block_size: elements of one kernel call.
 
     Returns:
         A fresh array of the shape, memory order and floating dtype of `x`, a NumPy scalar if `x` is
@@ -63,12 +67,12 @@ def evaluate(name: str, kernel: Kernel, x: npt.ArrayLike) -> RealValues:
     order: Literal["F", "C"] = "F" if values.flags.fnc else "C"
     flat = values.ravel(order)
     with np.errstate(all="ignore"):
-        if 0 < flat.size <= BLOCK:
+        if 0 < flat.size <= block_size:
             out = kernel(flat.astype(np.float64, copy=False)).astype(dtype, copy=False)
         else:
             out = np.empty(flat.size, dtype)
-            for start in range(0, flat.size, BLOCK):
-                block = slice(start, start + BLOCK)
+            for start in range(0, flat.size, block_size):
+                block = slice(start, start + block_size)
                 out[block] = kernel(flat[block].astype(np.float64, copy=False))
     if values.ndim == 0 and not isinstance(x, np.ndarray):
         scalar: np.floating[Any] = out[0]
@@ -103,7 +107,7 @@ def branch(x: FloatArray, chosen: Mask, inside: Kernel, outside: Kernel) -> Floa
         return outside(x)
     out = np.empty_like(x)
     for mask, kernel in ((chosen, inside), (~chosen, outside)):
-        index = np.flatnonzero(mask)
+        index = mask.nonzero()[0]
         out[index] = kernel(x[index])
     return out
 
@@ -114,7 +118,7 @@ def horner(coefficients: FloatArray, z: FloatArray) -> FloatArray:
     Args:
         coefficients: shape `(degree + 1, rows, 1)`, or `(degree + 1, rows, n)` to give each element
             its own; highest power first, degree at least 1.
-        z: shape `(n,)`.
+        z: shape `(rows, n)`.
 
     Returns:
         The values, shape `(rows, n)`.
@@ -130,7 +134,7 @@ def horner(coefficients: FloatArray, z: FloatArray) -> FloatArray:
 def polynomial(*ascending: float) -> Kernel:
     """The kernel z ↦ a₀ + a₁ z + a₂ z² + …, of degree at least 1."""
     coefficients = np.array(ascending[::-1])[:, np.newaxis, np.newaxis]
-    return lambda z: horner(coefficients, z)[0]
+    return lambda z: horner(coefficients, z[np.newaxis])[0]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,44 +166,42 @@ class PiecewiseRational:
         pieces: in ascending order. The first one also holds below, the last one for nan.
     """
 
-    __slots__ = ("_begins", "_table")
+    __slots__ = ("_base", "_begins", "_coefficients", "_origin")
 
     def __init__(self, *pieces: Piece) -> None:
         length = max(len(row) for piece in pieces for row in (piece.numerator, piece.denominator))
-        # Rows: (origin, base), then the coefficients of (P, Q), highest power first.
-        table = np.zeros((1 + length, 2, len(pieces)))
+        self._coefficients = np.zeros((length, 2, len(pieces)))
         for number, piece in enumerate(pieces):
-            origin = piece.begins if piece.origin is None else piece.origin
-            table[0, :, number] = origin, piece.base
             for row, ascending in enumerate((piece.numerator, piece.denominator)):
-                table[1 + length - len(ascending) :, row, number] = ascending[::-1]
+                self._coefficients[length - len(ascending) :, row, number] = ascending[::-1]
+        self._base = np.array([piece.base for piece in pieces])
+        self._origin = np.array(
+            [piece.begins if piece.origin is None else piece.origin for piece in pieces]
+        )
         self._begins = np.array([piece.begins for piece in pieces[1:]])
-        self._table = table
 
     def __call__(self, z: FloatArray) -> FloatArray:
         """The values, shape `(n,)`."""
         if z.size <= FEW:
-            piece = self._begins.searchsorted(z, side="right")
-            return _quotient(self._table.take(piece, axis=2), z)
+            return self._value(self._begins.searchsorted(z, side="right"), z)
         out = np.empty_like(z)
         rest = np.ones(z.shape, dtype=np.bool_)
-        for number in range(self._table.shape[2]):
+        for number in range(self._base.size):
             chosen = rest
             if number < self._begins.size:
                 chosen = z < self._begins[number]
                 rest, chosen = rest & ~chosen, rest & chosen
-            index = np.flatnonzero(chosen)
-            table = self._table[:, :, number : number + 1]
+            index = chosen.nonzero()[0]
             if index.size == z.size:
-                return _quotient(table, z)
+                return self._value(np.array([number]), z)
             if index.size:
-                out[index] = _quotient(table, z[index])
+                out[index] = self._value(np.array([number]), z[index])
         return out
 
-
-def _quotient(table: FloatArray, z: FloatArray) -> FloatArray:
-    origin, base = table[0]
-    numerator, denominator = horner(table[1:], z - origin)
-    numerator /= denominator
-    numerator += base
-    return numerator
+    def _value(self, piece: Index, z: FloatArray) -> FloatArray:
+        """The values by the pieces of these numbers: one for each element, or one for all."""
+        t = np.subtract(z, self._origin.take(piece), out=np.empty((2, z.size)))
+        numerator, denominator = horner(self._coefficients.take(piece, axis=2), t)
+        value: FloatArray = np.divide(numerator, denominator, out=numerator)
+        value += self._base.take(piece)
+        return value

@@ -1,7 +1,7 @@
 """Limits of difference quotients as the step goes to zero, each with an honest error.
 
 Richardson's extrapolation in the table of C. J. F. Ridders (Accurate computation of F'(x) and
-F'(x)F''(x), Adv. Eng. Softw. 4, 1982): quotients at steps h, h/r, h/r², … stand in the first column,
+F'(x)F''(x), Adv. Eng. Softw. 4, 1982): quotients at steps h, h/r, h/r² … are the first column,
 and each further column removes one more power of h. The step is not chosen by the caller. Every
 entry of the table has an error made of two parts: how far it is from its neighbours (truncation)
 and how much rounding noise in φ it amplifies. Each component of φ takes the entry where the sum is
@@ -27,13 +27,13 @@ RATIO = 1.9
 COLUMNS = 7
 # Rows that are always computed: an agreement seen earlier may be an accident.
 MIN_ROWS = 8
-# Where φ is looked at to measure its noise, in units of the shortest step: k + k times the golden
-# ratio modulo 1, so that no distances have a common measure.
-NOISE_POINTS = np.array([k + k * (math.sqrt(5) - 1) / 2 % 1 for k in range(1, 9)])
+# Where φ is looked at to measure its noise, in units of the shortest step: k + (√2 k² modulo 1), so
+# that the distances have no common measure.
+NOISE_POINTS = np.array([k + math.sqrt(2) * k**2 % 1 for k in range(1, 9)])
 # Distances, relative to the input's size, over which a φ that is flat nearby is looked at again.
 WIDER_WINDOWS = np.array([1.37e-5, 2.71e-3, 1.93e-2])
 # The noise of an entry as a multiple of the root mean square that is measured from few points.
-NOISE_SAFETY = 3.0
+NOISE_SAFETY = 4.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,15 @@ def indexing(choose: Choose, variables: Sequence[Operand]) -> str | None:
     if not x.value.ndim or not x.value.shape[0]:
         return f"{x.name}[..., None]"
     last = x.value.shape[0] - 1
-    keys = ["0", f"{min(1, last)}:", "::-1", "..., :1", "None", "..., -1", f"xp.array([{last}, 0, {last}])"]
+    keys = [
+        "0",
+        f"{min(1, last)}:",
+        "::-1",
+        "..., :1",
+        "None",
+        "..., -1",
+        f"xp.array([{last}, 0, {last}])",
+    ]
     keys.append(f"xp.arange({last + 1}) % 2 == 0")
     if x.value.ndim > 1:
         keys.extend((":, 0", ":, ::-1", "xp.array([0, 0]), :1"))

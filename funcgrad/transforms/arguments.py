@@ -10,6 +10,7 @@ import numpy as np
 from funcgrad.core.tracer import Trace, Tracer, leaked
 from funcgrad.errors import (
     ArgumentSelectionError,
+    FuncgradError,
     InputDtypeError,
     ObjectArrayError,
     OutputDtypeError,
@@ -29,6 +30,7 @@ __all__ = [
     "lower",
     "own",
     "result_dtype",
+    "run",
     "split_aux",
     "zero_cotangent",
 ]
@@ -82,6 +84,21 @@ def as_primal(transform: str, x: Any, path: str, *, allow_int: bool = False) -> 
         "floating-point values can be differentiated. Select other arguments with argnums, or "
         "register the type as a pytree with funcgrad.tree.register_node."
     )
+
+
+def run(fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Call the user's function.
+
+    Where NumPy hides an error of funcgrad behind one of its own (`a[i] = x` for a traced x becomes
+    "setting an array element with a sequence"), funcgrad's is raised from it.
+    """
+    try:
+        return fun(*args, **kwargs)
+    except ValueError as error:
+        cause = error.__cause__
+        if isinstance(cause, FuncgradError):
+            raise type(cause)(*cause.args) from error
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +245,7 @@ def check_output(transform: str, trace: Trace, x: Any) -> None:
 
 
 def split_aux(transform: str, fun: Callable[..., Any], out: Any) -> tuple[Any, Any]:
+    """The two parts of what a function with `has_aux` returned."""
     if not isinstance(out, tuple) or len(out) != 2:  # a pair
         raise PytreeError(
             f"{transform}: has_aux=True, but {function_name(fun)} returned {type(out).__name__}, "
@@ -238,7 +256,7 @@ def split_aux(transform: str, fun: Callable[..., Any], out: Any) -> tuple[Any, A
 
 
 def lower(transform: str, trace: Trace, x: Any) -> Any:
-    """A result: a value of this (closed) trace as one of the transform around it, with memory of its own."""
+    """A result of a (closed) trace as a value of the transform around it, in memory of its own."""
     if isinstance(x, Tracer) and x.owner is trace:
         value = x.value
         return value.copy() if type(value) is np.ndarray else own(value, set())
@@ -247,4 +265,5 @@ def lower(transform: str, trace: Trace, x: Any) -> Any:
 
 
 def result_dtype(value: Any) -> np.dtype[Any]:
+    """Dtype of an array, a traced value or a Python number."""
     return value.dtype if hasattr(value, "dtype") else np.result_type(type(value))

@@ -24,6 +24,7 @@ from funcgrad.transforms.arguments import (
     lower,
     own,
     result_dtype,
+    run,
     split_aux,
 )
 
@@ -121,23 +122,17 @@ def _value_and_grad(
 
     @functools.wraps(fun)
     def both(*args: Any, **kwargs: Any) -> Any:
-        if simple and highest < len(args):
-            positions, named = numbers, ()
-        else:
-            positions, named = selection.positions(fun, args, kwargs)
         trace = Recording(transform)
         inputs = _Inputs(trace, holomorphic, allow_int)
         call_args = list(args)
-        call_kwargs = dict(kwargs) if named else kwargs
-        for position in positions:
-            call_args[position] = inputs.trace_argument(args[position], "argument", position)
-        for where in named:
-            if isinstance(where, int):
-                call_args[where] = inputs.trace_argument(args[where], "argument", where)
-            else:
-                call_kwargs[where] = inputs.trace_argument(kwargs[where], "argument", where)
+        call_kwargs = kwargs
+        if simple and highest < len(args):
+            for number in numbers:
+                call_args[number] = inputs.trace_argument(args[number], "argument", number)
+        else:
+            call_kwargs = inputs.trace_selected(selection, fun, call_args, kwargs)
         try:
-            out = fun(*call_args, **call_kwargs)
+            out = run(fun, call_args, call_kwargs)
         finally:
             records = trace.close()
         aux = None
@@ -151,7 +146,7 @@ def _value_and_grad(
             cts: list[Any] = [None] * len(records)
             cts[out.index] = value.dtype.type(1) if hasattr(value, "dtype") else np.float64(1)
             del out
-            sweep(iter(records.pop, None), cts)  # type: ignore[arg-type]  # stops at the inputs
+            sweep(iter(records.pop, None), cts)
         else:
             cts = [None] * inputs.count
         gradients = inputs.results(cts)
@@ -178,7 +173,7 @@ def _named_result(selection: Selection, gradients: list[Any]) -> Any:
 
 
 class _Inputs:
-    """The differentiated arguments of one call: tracers on the way in, derivatives on the way out."""
+    """The differentiated arguments of a call: tracers on the way in, derivatives on the way out."""
 
     __slots__ = ("allow_int", "count", "holomorphic", "leaves", "structures", "trace", "traced")
 
@@ -210,12 +205,30 @@ class _Inputs:
                 continue
             if self.holomorphic and np.result_type(getattr(leaf, "dtype", type(leaf))).kind != "c":
                 raise OutputDtypeError(
-                    f"{self.trace.transform}: holomorphic=True, but {where} has {dtype_name(leaf)}. "
+                    f"{self.trace.transform}: holomorphic=True, but {where} has "
+                    f"{dtype_name(leaf)}. "
                     "A holomorphic derivative is by a complex argument. Pass it as complex, or "
                     "leave holomorphic away."
                 )
             tracers.append(self._input(leaf))
         return tree.unflatten(structure, tracers)
+
+    def trace_selected(
+        self,
+        selection: Selection,
+        fun: Callable[..., Any],
+        call_args: list[Any],
+        kwargs: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Put tracers for the selected arguments into `call_args`, and into the result."""
+        positions, named = selection.positions(fun, call_args, kwargs)
+        call_kwargs = dict(kwargs)
+        for place in (*positions, *named):
+            if isinstance(place, int):
+                call_args[place] = self.trace_argument(call_args[place], "argument", place)
+            else:
+                call_kwargs[place] = self.trace_argument(kwargs[place], "argument", place)
+        return call_kwargs
 
     def _input(self, leaf: Any) -> RecordTracer:
         self.leaves.append(leaf)
@@ -275,8 +288,8 @@ def _scalar(
     kind = value.dtype.kind if hasattr(value, "dtype") else np.result_type(type(value)).kind
     if holomorphic and kind != "c":
         raise OutputDtypeError(
-            f"{transform}: holomorphic=True, but {function_name(fun)} returned {dtype_name(value)}. "
-            "A holomorphic function has a complex result. Leave holomorphic away."
+            f"{transform}: holomorphic=True, but {function_name(fun)} returned "
+            f"{dtype_name(value)}. A holomorphic function has a complex result. Leave holomorphic away."
         )
     if not holomorphic and kind == "c":
         raise OutputDtypeError(
@@ -314,7 +327,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[
     inputs = _Inputs(trace, holomorphic=False, allow_int=True)
     traced = [inputs.trace_argument(primal, "primal", i) for i, primal in enumerate(primals)]
     try:
-        out = fun(*traced)
+        out = run(fun, traced, {})
     finally:
         records = trace.close()
     aux = None

@@ -17,6 +17,7 @@ from funcgrad.transforms.arguments import (
     lower,
     own,
     result_dtype,
+    run,
     split_aux,
 )
 
@@ -65,7 +66,7 @@ def jvp(
         _dual(trace, i, x, x_dot) for i, (x, x_dot) in enumerate(zip(leaves, dots, strict=True))
     ]
     try:
-        out = fun(*tree.unflatten(structure, traced))
+        out = run(fun, tree.unflatten(structure, traced), {})
     finally:
         trace.close()
     aux = None

@@ -32,24 +32,17 @@ def seconds(t: float) -> str:
     return f"{t * 1e9:.0f} ns" if t >= 0 else NOTHING
 
 
-def quotient(t: float, over: float) -> str:
-    """``t / over`` with three digits."""
-    return NOTHING if math.isnan(t / over) else f"{t / over:.3g}"
+def quotient(ratio: float) -> str:
+    """With three digits."""
+    return NOTHING if math.isnan(ratio) else f"{ratio:.3g}"
 
 
-def _median(timings: Mapping[str, Timing], contender: str) -> float:
-    return timings[contender].median if contender in timings else float("nan")
-
-
-def _judged(peer: float, own: float, target: Target | None) -> list[str]:
+def _judged(ratio: float, target: Target | None) -> list[str]:
     """Ratio, target, verdict."""
-    ratio = peer / own
-    judged = target is not None and not math.isnan(ratio)
-    return [
-        quotient(peer, own),
-        str(target) if target is not None else NOTHING,
-        target.verdict(ratio) if target is not None and judged else NOTHING,
-    ]
+    if target is None:
+        return [quotient(ratio), NOTHING, NOTHING]
+    verdict = NOTHING if math.isnan(ratio) else target.verdict(ratio)
+    return [quotient(ratio), str(target), verdict]
 
 
 def _target(peer: str, workload: str, contender: str) -> Target | None:
@@ -62,13 +55,17 @@ def _target(peer: str, workload: str, contender: str) -> Target | None:
 
 
 def _row(workload: str, timings: Mapping[str, Timing], contender: str) -> list[str]:
-    own = _median(timings, contender)
-    suffix = contender.removeprefix("funcgrad")
-    cells = [workload + suffix, seconds(_median(timings, "hand")), seconds(own)]
-    cells.append(quotient(own, _median(timings, "hand")))
+    own = timings[contender]
+
+    def known(name: str) -> Timing:
+        return timings.get(name, Timing())
+
+    hand = known("hand")
+    cells = [workload + contender.removeprefix("funcgrad"), seconds(hand.median)]
+    cells += [seconds(own.median), quotient(own.over(hand))]
     for peer in TARGETS:
-        cells += _judged(_median(timings, peer), own, _target(peer, workload, contender))
-    return cells + [quotient(_median(timings, peer), own) for peer in WITHOUT_TARGET]
+        cells += _judged(known(peer).over(own), _target(peer, workload, contender))
+    return cells + [quotient(known(peer).over(own)) for peer in WITHOUT_TARGET]
 
 
 def ratios(measured: Timings) -> str:
@@ -98,7 +95,10 @@ def _everybody(measured: Timings) -> str:
     """Median seconds of each contender."""
     contenders = list(dict.fromkeys(name for timings in measured.values() for name in timings))
     rows = (
-        [f"{name}: {WORKLOADS[name].title}", *(seconds(_median(timings, c)) for c in contenders)]
+        [
+            f"{name}: {WORKLOADS[name].title}",
+            *(seconds(timings.get(c, Timing()).median) for c in contenders),
+        ]
         for name, timings in measured.items()
     )
     return table(["workload", *contenders], rows)

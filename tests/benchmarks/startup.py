@@ -13,7 +13,7 @@ PROGRAM = "from time import perf_counter as t; s = t(); import {}; print(t() - s
 
 def _import_seconds(module: str) -> float:
     command = [sys.executable, "-c", PROGRAM.format(module)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return float(subprocess.check_output(command, text=True))
 
 
 def report() -> str:

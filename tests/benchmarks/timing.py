@@ -38,6 +38,11 @@ class Timing:
         """Seconds of a call; nan if there was none."""
         return statistics.median(self.samples) if self.samples else float("nan")
 
+    def over(self, other: "Timing") -> float:
+        """Median of the quotients round by round, so that both saw the same machine; or nan."""
+        quotients = [a / b for a, b in zip(self.samples, other.samples, strict=False)]
+        return statistics.median(quotients) if quotients else float("nan")
+
 
 def seconds_per_call(run: Run, calls: int) -> float:
     """One batch."""

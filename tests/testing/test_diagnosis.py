@@ -120,7 +120,7 @@ def test_a_rule_that_gives_the_mean_of_both_slopes_passes_at_a_kink() -> None:
 
 def test_the_worst_entry_is_reported() -> None:
     x = np.array([0.1, 0.2, 0.3])
-    found = diagnose(np.sin, x, np.cos(x) + [1e-5, 1e-2, 0.0])
+    found = diagnose(np.sin, x, np.cos(x) + np.array([1e-5, 1e-2, 0.0]))
     assert found is not None
     assert (found.position, found.failing) == (1, 2)
 

@@ -173,11 +173,11 @@ def _lgamma(x: FloatArray) -> FloatArray:
 
 
 def _not_negative(x: FloatArray) -> FloatArray:
-    near_pole = x < 0.5
-    if not near_pole.any():
-        return _of_successor(x - 1.0)
-    out = _of_successor(np.where(near_pole, x, x - 1.0))
-    out -= np.where(near_pole, np.log(x), 0.0)
+    near_pole = (x < 0.5).nonzero()[0]
+    y = x - 1.0
+    y[near_pole] = x[near_pole]
+    out = _of_successor(y)
+    out[near_pole] -= np.log(x[near_pole])
     return out
 
 
@@ -196,16 +196,21 @@ def _reflected(x: FloatArray) -> FloatArray:
 
 def _of_successor(y: FloatArray) -> FloatArray:
     """Log Γ(1 + y) for y ≥ −½: what both sides of the reflection and of 0 can use exactly."""
-    far = y >= FAR
-    out = _PART(np.minimum(y, FARTHEST))
-    near_values = y - 1.0
-    near_values *= out
-    near_values *= y
-    if not far.any():
-        return near_values
-    # The two large terms of Stirling's formula as one product, which cancels nothing.
-    product = np.log(y)
-    product -= 1.0
-    product *= y + 0.5
-    out += product
-    return np.where(y < FAR, near_values, out)
+    part = _PART(np.minimum(y, FARTHEST))
+    out = y - 1.0
+    out *= part
+    out *= y
+    out += 0.0  # log Γ(1) is 0, not −0
+    far = (y >= FAR).nonzero()[0]
+    if far.size:
+        out[far] = _far(y[far], part[far])
+    return out
+
+
+def _far(y: FloatArray, rest: FloatArray) -> FloatArray:
+    """Stirling's formula, its two large terms as one product, in which nothing cancels."""
+    out = np.log(y)
+    out -= 1.0
+    out *= y + 0.5
+    out += rest
+    return out

@@ -24,11 +24,11 @@ FAR = 7.0
 # The rest is below 1e-29 here, which keeps the powers of y from overflowing.
 FARTHEST = 1e30
 
-# Below FAR: ψ(1 + y) / (y − ZERO), which has no zero, so that the relative error is small at that of
-# ψ too; relative errors 1.7e-20, 5.0e-19, 2.9e-18. From FAR on: ψ(1 + y) − log y, that is
-# 1/(2y) − 1/(12y²) + …, with the relative error 1.3e-18. The coefficients are minimax approximations
-# of the relative error by the Remez exchange in 70 digits (mpmath 1.3.0; from FAR on as a function
-# of 1/y), rounded to float64.
+# Below FAR: ψ(1 + y) / (y − ZERO), which has no zero, so that the relative error is small at that
+# of ψ too; relative errors 1.7e-20, 5.0e-19, 2.9e-18. From FAR on: ψ(1 + y) − log y, that is
+# 1/(2y) − 1/(12y²) + …, with the relative error 1.3e-18. The coefficients are minimax
+# approximations of the relative error by the Remez exchange in 70 digits (mpmath 1.3.0; from FAR on
+# as a function of 1/y), rounded to float64.
 _PART = PiecewiseRational(
     Piece(
         begins=0.0,
@@ -155,11 +155,11 @@ def _digamma(x: FloatArray) -> FloatArray:
 
 
 def _not_negative(x: FloatArray) -> FloatArray:
-    near_pole = x < 1.0
-    if not near_pole.any():
-        return _of_successor(x - 1.0)
-    out = _of_successor(np.where(near_pole, x, x - 1.0))
-    out -= np.where(near_pole, 1.0 / x, 0.0)
+    near_pole = (x < 1.0).nonzero()[0]
+    y = x - 1.0
+    y[near_pole] = x[near_pole]
+    out = _of_successor(y)
+    out[near_pole] -= 1.0 / x[near_pole]
     return out
 
 
@@ -171,7 +171,7 @@ def _reflected(x: FloatArray) -> FloatArray:
     distance = np.abs(offset)
     near_pole = distance <= 0.25
     tangent = np.tan(np.pi * np.where(near_pole, distance, 0.5 - distance))
-    cotangent = np.pi * np.where(near_pole, 1.0 / tangent, tangent)
+    cotangent = np.where(near_pole, np.pi / tangent, np.pi * tangent)
     out = _of_successor(y)
     out += np.copysign(cotangent, offset, out=cotangent)
     out[y == nearest] = np.nan
@@ -180,12 +180,11 @@ def _reflected(x: FloatArray) -> FloatArray:
 
 def _of_successor(y: FloatArray) -> FloatArray:
     """ψ(1 + y) for y ≥ 0: what both sides of the reflection and of the recurrence use exactly."""
-    far = y >= FAR
-    out = _PART(np.minimum(y, FARTHEST))
-    near_values = y - ZERO
-    near_values -= ZERO_REST
-    near_values *= out
-    if not far.any():
-        return near_values
-    out += np.log(y)
-    return np.where(y < FAR, near_values, out)
+    part = _PART(np.minimum(y, FARTHEST))
+    out = y - ZERO
+    out -= ZERO_REST
+    out *= part
+    far = (y >= FAR).nonzero()[0]
+    if far.size:
+        out[far] = np.log(y[far]) + part[far]
+    return out

@@ -9,7 +9,6 @@ from typing import SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-from funcgrad.special_values.digamma import digamma
 from funcgrad.special_values.evaluation import (
     FloatArray,
     Kernel,
@@ -18,11 +17,15 @@ from funcgrad.special_values.evaluation import (
     evaluate,
     polynomial,
 )
+from funcgrad.special_values.psi import digamma
 
 __all__ = ["polygamma", "trigamma"]
 
 # Between two poles, the terms of the reflection formula reach 2ⁿ n!, which overflows for n > 144.
 MAX_ORDER = 100
+
+# Elements of one kernel call: a dozen or more terms are held for each.
+BLOCK = 2048
 
 # B₂, B₄, …, B₁₈ (DLMF 24.2.6).
 BERNOULLI = (
@@ -55,7 +58,7 @@ def trigamma(x: npt.ArrayLike) -> RealValues:
         >>> trigamma(np.array([0.0, 0.5, 1.0]))
         array([       inf, 4.9348022 , 1.64493407])
     """
-    return evaluate("trigamma", partial(_polygamma, 1), x)
+    return evaluate("trigamma", partial(_polygamma, 1), x, block_size=BLOCK)
 
 
 def polygamma(n: SupportsIndex, x: npt.ArrayLike) -> RealValues:
@@ -89,7 +92,7 @@ def polygamma(n: SupportsIndex, x: npt.ArrayLike) -> RealValues:
     order = _checked_order(n)
     if order == 0:
         return digamma(x)
-    return evaluate("polygamma", partial(_polygamma, order), x)
+    return evaluate("polygamma", partial(_polygamma, order), x, block_size=BLOCK)
 
 
 def _checked_order(n: SupportsIndex) -> int:
@@ -150,27 +153,42 @@ class _Zeta:
         """
         y = -x
         fraction = y - np.floor(y)
+        rest = 1.0 - fraction
+        rounding = (1.0 - rest) - fraction
+        other = self(rest)
+        # Rounding changes the first term, rest⁻ⁿ⁻¹, and that is most of the change.
+        other *= 1.0 - (self.n + 1) * rounding / rest
         out = self(fraction)
         out -= self(1.0 + y)
-        out += (1 if self.n % 2 else -1) * self(1.0 - fraction)
+        out += (1 if self.n % 2 else -1) * other
         out[fraction == 0.0] = np.inf if self.n % 2 else np.nan
         return out
 
     def __call__(self, x: FloatArray) -> FloatArray:
-        near = np.flatnonzero(x < self.terms)
+        near = (x < self.terms).nonzero()[0]
         if not near.size:
-            return self._asymptotic(x)
+            return self._asymptotic(x, None)
+        # Rows x + N, x + N − 1, …, x + 1, and what rounding took from them.
+        steps = np.arange(float(self.terms), 0.0, -1.0)[:, np.newaxis]
+        start = x[near]
+        shifted = start + steps
+        rounding = start - (shifted - steps)
         beyond = x.copy()
-        beyond[near] += self.terms
-        out = self._asymptotic(beyond)
-        # Terms from the smallest to the largest.
-        steps = np.arange(self.terms - 1.0, -1.0, -1.0)[:, np.newaxis]
-        terms = self._inverse_power(x[near] + steps, self.n + 1)
-        out[near] += self.factor * terms.sum(axis=0)
+        beyond[near] = shifted[0]
+        error = np.zeros_like(x)
+        error[near] = rounding[0]
+        out = self._asymptotic(beyond, error)
+        # The terms from the smallest to the largest: `accumulate` keeps to this order for every
+        # number of columns, `sum` does not.
+        terms = self._inverse_power(shifted[1:], rounding[1:], self.n + 1)
+        total = np.add.accumulate(terms, axis=0)[-1]
+        total += self._inverse_power(start, None, self.n + 1)
+        total *= self.factor
+        out[near] += total
         return out
 
-    def _asymptotic(self, x: FloatArray) -> FloatArray:
-        """(n − 1)! x⁻ⁿ (1 + n/(2x) + Σₖ B₂ₖ C(2k + n − 1, 2k) x⁻²ᵏ)."""
+    def _asymptotic(self, x: FloatArray, error: FloatArray | None) -> FloatArray:
+        """(n − 1)! x⁻ⁿ (1 + n/(2x) + Σₖ B₂ₖ C(2k + n − 1, 2k) x⁻²ᵏ), for x plus its error."""
         inverse = 1.0 / x
         square = inverse * inverse
         out = self.series(square)
@@ -178,17 +196,22 @@ class _Zeta:
         inverse *= 0.5 * self.n
         out += inverse
         out += 1.0
-        out *= self._inverse_power(x, self.n)
+        out *= self._inverse_power(x, error, self.n)
         out *= self.leading
         return out
 
-    def _inverse_power(self, x: FloatArray, exponent: int) -> FloatArray:
-        """(x / scale)⁻ᵉ, by multiplication where that is as accurate as a general power."""
-        scaled = x * (1.0 / self.scale)
+    def _inverse_power(self, x: FloatArray, error: FloatArray | None, exponent: int) -> FloatArray:
+        """((x + error) / scale)⁻ᵉ, where the error of rounding x changes it by −e·error/x."""
+        out: FloatArray = x * (1.0 / self.scale)
         if exponent > 2:
-            return np.power(scaled, -float(exponent), out=scaled)
-        np.divide(1.0, scaled, out=scaled)
-        return np.multiply(scaled, scaled, out=scaled) if exponent == 2 else scaled
+            np.power(out, -float(exponent), out=out)
+        else:  # a product is faster than a power, and as accurate
+            np.divide(1.0, out, out=out)
+            if exponent == 2:
+                out *= out
+        if error is not None:
+            out *= 1.0 - exponent * error / x
+        return out
 
 
 @cache

@@ -1,0 +1,246 @@
+"""Softmax, its logarithm, and the logarithm of a sum of exponentials, each as one primitive.
+
+All start from x - max(x), so that nothing overflows. Where the maximum is infinite, the elements
+that reach it share it evenly: logsumexp([inf, 1]) = inf and softmax([inf, 1]) = [1, 0].
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core.primitive import Primitive, Pull
+from funcgrad.core.tracer import bind
+from funcgrad.families.batching import same_call
+from funcgrad.families.elementwise import constant_call
+from funcgrad.families.shapes import as_operand, negative_axes, rank_of, shape_of
+from funcgrad.families.smooth import smooth
+from funcgrad.interpreters.record import RecordTracer
+from funcgrad.primitives.reduction import kept_shape
+from funcgrad.primitives.special import real_operand
+
+__all__ = [
+    "FLOATS",
+    "log_softmax",
+    "logsumexp",
+    "push",
+    "quiet",
+    "shift",
+    "shifted",
+    "softmax",
+    "total",
+]
+
+Axes = tuple[int, ...]
+FLOATS = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
+"""What the recording fast paths take."""
+
+
+def quiet() -> np.errstate:
+    """No warnings of inf - inf, 0 · inf and log(0), which are then put right."""
+    return np.errstate(invalid="ignore", divide="ignore")
+
+
+def total(x: Any, axis: Axes | int, keepdims: bool = True) -> Any:
+    """Sum over axes, of arrays and tracers."""
+    if type(x) is np.ndarray:
+        return np.add.reduce(x, axis=axis, keepdims=keepdims)
+    return np.sum(x, axis=axis, keepdims=keepdims)
+
+
+def shifted(x: Any, axis: Axes | int) -> tuple[Any, Any, Any, Any]:
+    """max(x), x - max(x), exp of that, and its sum; reduced axes are kept. Call it `quiet`.
+
+    Args:
+        x: plain floating-point array.
+        axis: over which to reduce.
+
+    Returns:
+        The four arrays; the third is fresh.
+    """
+    top = np.maximum.reduce(x, axis=axis, keepdims=True)
+    below = x - top
+    grown = np.exp(below)
+    norm = np.add.reduce(grown, axis=axis, keepdims=True)
+    if not np.isfinite(norm).all() and np.isinf(top).any():
+        below = np.where(np.isinf(top), np.where(x == top, 0, -np.inf), below).astype(x.dtype)
+        grown = np.exp(below)
+        norm = np.add.reduce(grown, axis=axis, keepdims=True)
+    return top, below, grown, norm
+
+
+# --- values on plain arrays -------------------------------------------------------------------
+
+
+def _softmax_value(x: Any, *, axis: Axes) -> Any:
+    x = np.asarray(real_operand("softmax", x))
+    if not x.size:
+        return x.copy()
+    with quiet():
+        _, _, grown, norm = shifted(x, axis)
+    grown /= norm
+    return grown
+
+
+def _log_softmax_value(x: Any, *, axis: Axes) -> Any:
+    x = np.asarray(real_operand("log_softmax", x))
+    if not x.size:
+        return x.copy()
+    with quiet():
+        _, below, _, norm = shifted(x, axis)
+    return below - np.log(norm)
+
+
+def _logsumexp_value(x: Any, *, axis: Axes, keepdims: bool) -> Any:
+    x = real_operand("logsumexp", x)
+    if not axis:
+        return +x
+    x = np.asarray(x)
+    if not x.size:
+        return np.logaddexp.reduce(x, axis=axis, keepdims=keepdims, initial=-np.inf)
+    with quiet():
+        top, _, _, norm = shifted(x, axis)
+    out = np.log(norm) + top
+    return out if keepdims else out.squeeze(axis)[()]
+
+
+def _shift_value(x: Any, *, axis: Axes) -> Any:
+    top = np.max(real_operand("logsumexp", x), axis=axis, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(top), top, np.zeros_like(top))
+
+
+# --- rules ------------------------------------------------------------------------------------
+
+
+def _softmax_jvp(y: Any, _x: Any, t: Any, *, axis: Axes) -> Any:
+    return y * (t - total(y * t, axis))
+
+
+def _softmax_pull(ct: Any, residuals: Any) -> Any:
+    y, axis = residuals
+    part = ct * y
+    return part - y * total(part, axis)
+
+
+def _log_softmax_jvp(y: Any, _x: Any, t: Any, *, axis: Axes) -> Any:
+    return t - total(np.exp(y) * t, axis)
+
+
+def _log_softmax_pull(ct: Any, residuals: Any) -> Any:
+    y, axis = residuals
+    return ct - np.exp(y) * total(ct, axis)
+
+
+def _logsumexp_jvp(_y: Any, x: Any, t: Any, *, axis: Axes, keepdims: bool) -> Any:
+    return total(bind(softmax_p, x, axis=axis) * t, axis, keepdims)
+
+
+def _logsumexp_pull(ct: Any, residuals: Any) -> Any:
+    """ct · softmax(x): the residuals are softmax(x), and the shape of ct with all axes."""
+    weights, kept = residuals
+    if shape_of(ct) != kept:
+        ct = np.reshape(ct, kept)
+    return ct * weights
+
+
+def _by_result(
+    pull: Pull,
+) -> Callable[[Any, Sequence[Any], tuple[bool, ...], dict[str, Any]], tuple[Pull, Any]]:
+    return lambda out, _args, _active, params: (pull, (out, params["axis"]))
+
+
+def _logsumexp_vjp(
+    out: Any, args: Sequence[Any], active: tuple[bool, ...], params: dict[str, Any]
+) -> tuple[Pull, Any]:
+    del out, active
+    x, axis = args[0], params["axis"]
+    return _logsumexp_pull, (bind(softmax_p, x, axis=axis), kept_shape(shape_of(x), axis))
+
+
+softmax_p = smooth(
+    "softmax", _softmax_value, _softmax_jvp, same_call,
+    vjp=_by_result(_softmax_pull), analytic=False,
+)  # fmt: skip
+log_softmax_p = smooth(
+    "log_softmax", _log_softmax_value, _log_softmax_jvp, same_call,
+    vjp=_by_result(_log_softmax_pull), analytic=False,
+)  # fmt: skip
+logsumexp_p = smooth(
+    "logsumexp", _logsumexp_value, _logsumexp_jvp, same_call,
+    vjp=_logsumexp_vjp, analytic=False,
+)  # fmt: skip
+shift_p = constant_call("shift", _shift_value, same_call)
+
+
+# --- functions, with a recording fast path ----------------------------------------------------
+
+
+def push(x: RecordTracer, primitive: Primitive, pull: Pull, residuals: Any, z: Any) -> RecordTracer:
+    """Append the record of a result `z` of which only `x` is active."""
+    owner = x.owner
+    records = owner.records
+    tracer = object.__new__(RecordTracer)
+    tracer.value = z
+    tracer.owner = owner
+    tracer.index = len(records)
+    records.append((primitive, x.index, pull, residuals))
+    return tracer
+
+
+def _is_fast(x: Any, axis: Any) -> bool:
+    if type(x) is not RecordTracer or type(axis) is not int:
+        return False
+    value = x.value
+    return (
+        type(value) is np.ndarray
+        and value.dtype in FLOATS
+        and -value.ndim <= axis < value.ndim
+        and value.size > 0
+    )
+
+
+def softmax(x: Any, axis: Any = -1) -> Any:
+    """exp(x) / Σ exp(x), the sum over one or several axes."""
+    if _is_fast(x, axis):
+        with quiet():
+            _, _, y, norm = shifted(x.value, axis)
+        y /= norm
+        return push(x, softmax_p, _softmax_pull, (y, axis), y)
+    x = as_operand(x)
+    return bind(softmax_p, x, axis=negative_axes(axis, rank_of(x)))
+
+
+def log_softmax(x: Any, axis: Any = -1) -> Any:
+    """x - log Σ exp(x), the sum over one or several axes."""
+    if _is_fast(x, axis):
+        with quiet():
+            _, below, _, norm = shifted(x.value, axis)
+        y = below - np.log(norm)
+        return push(x, log_softmax_p, _log_softmax_pull, (y, axis), y)
+    x = as_operand(x)
+    return bind(log_softmax_p, x, axis=negative_axes(axis, rank_of(x)))
+
+
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """log Σ exp(x), the sum over one, several or all axes."""
+    if axis is None and rank_of(x) == 1:
+        axis = 0
+    if _is_fast(x, axis):
+        with quiet():
+            top, _, weights, norm = shifted(x.value, axis)
+        z = np.log(norm)
+        z += top
+        weights /= norm
+        kept = z.shape
+        return push(
+            x, logsumexp_p, _logsumexp_pull, (weights, kept),
+            z if keepdims else z.squeeze(axis)[()],
+        )  # fmt: skip
+    x = as_operand(x)
+    axes = negative_axes(axis, rank_of(x))
+    return bind(logsumexp_p, x, axis=axes, keepdims=bool(keepdims))
+
+
+def shift(x: Any, axis: Axes) -> Any:
+    """max(x) with reduced axes kept, 0 where it is infinite; a constant of derivatives."""
+    return bind(shift_p, x, axis=axis)
