@@ -30,9 +30,14 @@ REAL = (-3.0, 3.0)
 class Elementwise:
     """Rules of one elementwise primitive, sorted by which operands are active."""
 
-    __slots__ = ("_kept", "_pulls", "rules")
+    __slots__ = ("_kept", "_pulls", "reducing", "rules")
 
-    def __init__(self, rules: Sequence[Rule | None], pulls: dict[Mask, tuple[str, Pull | None]]):
+    def __init__(
+        self,
+        rules: Sequence[Rule | None],
+        pulls: dict[Mask, tuple[str, Pull | None]],
+        reducing: dict[int, Rule],
+    ) -> None:
         self.rules = rules
         names = ["z", "x", "y"][: len(rules) + 1]
         self._kept = [
@@ -48,6 +53,7 @@ class Elementwise:
             for rule in rules
         ]
         self._pulls = dict(pulls)
+        self.reducing = reducing
 
     def pull(self, active: Mask) -> tuple[str, Pull | None]:
         """What to keep, as letters of `"zxy"`, and the pull that reads it."""
@@ -87,8 +93,42 @@ class Elementwise:
         residuals = None if not values else values[0] if len(values) == 1 else tuple(values)
         fitters = [fitter(arg, out) for arg, flag in zip(args, active, strict=True) if flag]
         if any(fitters):
-            pull = _fitted(pull, fitters)
+            shapes = [shape_of(arg) for arg, flag in zip(args, active, strict=True) if flag]
+            if self.reducing and any(shape != shape_of(out) for shape in shapes):
+                pull = self._reduced(active, keep, fitters, shapes, shape_of(out))
+            else:
+                pull = _fitted(pull, fitters)
         return pull, residuals
+
+    def _reduced(
+        self,
+        active: Mask,
+        keep: str,
+        fitters: Sequence[Callable[[Any], Any] | None],
+        shapes: Sequence[tuple[int, ...]],
+        full: tuple[int, ...],
+    ) -> Pull:
+        """The pull where an operand was broadcast, whose rule then sums while it multiplies."""
+        count = len(active)
+        chosen = [i for i, flag in enumerate(active) if flag]
+
+        def part(number: int, values: Sequence[Any], ct: Any) -> Any:
+            position, fix = chosen[number], fitters[number]
+            summing = self.reducing.get(position)
+            if summing is not None and shapes[number] != full:
+                ct = summing(*values, ct, shapes[number])
+            else:
+                rule = self.rules[position]
+                ct = ct if rule is None else rule(*values, ct)
+            return ct if fix is None else fix(ct)
+
+        def pull(ct: Any, residuals: Any) -> Any:
+            values = _spread(residuals, keep, count)
+            if len(chosen) == 1:
+                return part(0, values, ct)
+            return tuple(part(number, values, ct) for number in range(len(chosen)))
+
+        return pull
 
 
 def _pull_of_one(rule: Rule | None, keep: str, count: int) -> Pull | None:
@@ -168,6 +208,8 @@ def elementwise(
     name: str | None = None,
     value: Callable[..., Any] | None = None,
     fast: bool = True,
+    reducing: dict[int, Rule] | None = None,
+    same: tuple[str, Pull] | None = None,
 ) -> Callable[..., Any]:
     """Declare an elementwise primitive of one or two operands.
 
@@ -182,11 +224,14 @@ def elementwise(
         name: in place of the ufunc's.
         value: the plain computation, in place of the ufunc.
         fast: whether the recording tracer gets a fast path.
+        reducing: by operand, `(z, x, y, ct, shape) -> cotangent` of an operand of that shape that
+            was broadcast; by default the rule, then a sum.
+        same: for two operands that are one traced value: kept letters, and the pull of it.
 
     Returns:
         The function, on plain and traced values.
     """
-    table = Elementwise(rules, pulls or {})
+    table = Elementwise(rules, pulls or {}, reducing or {})
     domains = domain if isinstance(domain[0], tuple) else (domain,) * len(rules)
     primitive = register(
         Primitive(
@@ -212,7 +257,7 @@ def elementwise(
         if operator is not None:
             setattr(RecordTracer, operator, lambda x: function(x))
     else:
-        function, reflected = _binary(ufunc, primitive, operator, table, general)
+        function, reflected = _binary(ufunc, primitive, operator, table, general, same)
         if operator is not None:
             stem = _SPECIAL[operator]
             setattr(RecordTracer, f"__{stem}__", function)
@@ -226,7 +271,12 @@ _SPECIAL = {"+": "add", "-": "sub", "*": "mul", "/": "truediv", "**": "pow"}
 
 
 def _binary(
-    ufunc: Any, primitive: Primitive, operator: str | None, table: Elementwise, general: Any
+    ufunc: Any,
+    primitive: Primitive,
+    operator: str | None,
+    table: Elementwise,
+    general: Any,
+    same: tuple[str, Pull] | None,
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     masks = ((True, False), (False, True), (True, True))
     return binary_fast_path(
@@ -236,6 +286,7 @@ def _binary(
         {mask: table.pull(mask) for mask in masks},
         general,
         weak_only_safe=operator in ("+", "-", "*"),
+        same=same,
     )
 
 

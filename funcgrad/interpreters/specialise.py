@@ -52,7 +52,7 @@ def {name}(x, y, /):
                     else type(xv) is float64 is type(yv)
                 ):
                     z = {expression}
-{append_xy}        elif type(y) is ndarray:
+{append_same}{append_xy}        elif type(y) is ndarray:
             if type(xv) is ndarray and xv.shape == y.shape and xv.dtype is y.dtype:
                 z = {expression_y}
 {capture_y}{append_x}        elif type(y) is float64 and type(xv) is float64:
@@ -143,6 +143,7 @@ def binary_fast_path(
     rules: dict[tuple[bool, bool], tuple[str, Pull | None]],
     general: Callable[..., Any],
     weak_only_safe: bool,
+    same: tuple[str, Pull] | None = None,
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The function of two operands that records quickly, and its reflection.
 
@@ -155,6 +156,7 @@ def binary_fast_path(
         general: what handles every other case.
         weak_only_safe: whether two Python numbers may be combined by the operator itself; not for
             `/` and `**`, which raise where NumPy gives inf.
+        same: what to keep, and the pull, where both operands are one traced value.
 
     Returns:
         `f(x, y)` and `f_reflected(y, x)`.
@@ -169,6 +171,10 @@ def binary_fast_path(
     captured = "{v} = {a}.copy() if {a}.nbytes <= {small} else {t}.owner.guard({a})\n"
     capture_y = captured.format(v="yv", a="y", t="x", small=SMALL) if "y" in keep_x else ""
     capture_x = captured.format(v="xv", a="x", t="y", small=SMALL) if "x" in keep_y else ""
+    append_same = ""
+    if same is not None:
+        kept = _residuals(same[0], "xv", "xv")
+        append_same = " " * 20 + "if x is y:\n" + _append("x", "x.index", "pull_same", kept, 24)
     source = _BINARY.format(
         name=name,
         weak_x="" if weak_only_safe else " and type(xv) is not float",
@@ -181,6 +187,7 @@ def binary_fast_path(
         append_xy=_append(
             "x", "(x.index, y.index)", "pull_xy", _residuals(keep_xy, "xv", "yv"), 20
         ),
+        append_same=append_same,
         capture_y=" " * 16 + capture_y if capture_y else "",
         append_x=_append("x", "x.index", "pull_x", _residuals(keep_x, "xv", "yv"), 16),
         append_ys=_append("y", "y.index", "pull_y", _residuals(keep_y, "x", "yv"), 12),
@@ -195,6 +202,7 @@ def binary_fast_path(
         "ndarray": np.ndarray,
         "new": object.__new__,
         "primitive": primitive,
+        "pull_same": None if same is None else same[1],
         "pull_x": pull_x,
         "pull_xy": pull_xy,
         "pull_y": pull_y,

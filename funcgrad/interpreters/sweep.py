@@ -11,6 +11,9 @@ __all__ = ["sweep"]
 def sweep(latest_first: Iterable[Record], cts: list[Any]) -> None:
     """Move every cotangent from a result to its parents.
 
+    No name is bound to a cotangent on its way into a pull, or to a sum's new part: NumPy then sees
+    that nobody else holds a large one, and computes the product or sum in its memory.
+
     Args:
         latest_first: the records in reverse order, without the inputs.
         cts: cotangents by position (`None` is zero), as many as the list is long, inputs
@@ -22,18 +25,18 @@ def sweep(latest_first: Iterable[Record], cts: list[Any]) -> None:
     pop = cts.pop
     primitive: Any = None
     try:
-        for primitive, parents, pull, residuals in latest_first:  # noqa: B007  # named in the note below
-            ct = pop()
-            if ct is None:
-                continue
-            if type(parents) is int:
+        for primitive, parents, pull, residuals in latest_first:  # noqa: B007  # named in the note
+            if cts[-1] is None:
+                pop()
+            elif type(parents) is int:
                 before = cts[parents]
-                if before is None:
-                    cts[parents] = ct if pull is None else pull(ct, residuals)
-                else:  # NumPy reuses the buffer of a large unnamed product for the sum
-                    cts[parents] = before + (ct if pull is None else pull(ct, residuals))
+                if before is not None:
+                    cts[parents] = before + (pop() if pull is None else pull(pop(), residuals))
+                else:
+                    cts[parents] = pop() if pull is None else pull(pop(), residuals)
             else:
-                for parent, part in zip(parents, pull(ct, residuals), strict=True):  # type: ignore[arg-type,misc]  # several parents have a pull
+                parts = pull(pop(), residuals)  # type: ignore[misc]  # several parents have a pull
+                for parent, part in zip(parents, parts, strict=True):  # type: ignore[arg-type]  # a tuple
                     if part is not None:
                         before = cts[parent]
                         cts[parent] = part if before is None else before + part

@@ -22,8 +22,8 @@ __all__ = [
     "swish",
 ]
 
-# G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter, "Self-normalizing neural networks" (2017),
-# equation (14).
+# Equation (14) of "Self-normalizing neural networks" by G. Klambauer, T. Unterthiner, A. Mayr and
+# S. Hochreiter, 2017.
 SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
 
@@ -149,10 +149,12 @@ def elu(x: Any, alpha: Any = 1.0) -> Any:
 
     Returns:
         An array of the same shape and dtype.
+
+    Example:
+        >>> elu(np.array([-np.inf, 0.0, 2.0]))
+        array([-1.,  0.,  2.])
     """
-    x = _real("elu", x)
-    positive = x > 0
-    return np.where(positive, x, alpha * np.expm1(np.where(positive, 0, x)))
+    return activations.relu(x) + alpha * np.expm1(activations.negative_part(x))
 
 
 def selu(x: Any) -> Any:
@@ -177,9 +179,7 @@ def celu(x: Any, alpha: Any = 1.0) -> Any:
     Returns:
         An array of the same shape and dtype.
     """
-    x = _real("celu", x)
-    positive = x > 0
-    return np.where(positive, x, alpha * np.expm1(np.where(positive, 0, x) / alpha))
+    return activations.relu(x) + alpha * np.expm1(activations.negative_part(x) / alpha)
 
 
 def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
@@ -192,8 +192,7 @@ def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
     Returns:
         An array of the same shape and dtype.
     """
-    x = _real("leaky_relu", x)
-    return np.where(x >= 0, x, negative_slope * x)
+    return activations.leaky_relu(x, negative_slope)
 
 
 def hard_tanh(x: Any) -> Any:
@@ -205,9 +204,4 @@ def hard_tanh(x: Any) -> Any:
     Returns:
         An array of the same shape and dtype.
     """
-    x = _real("hard_tanh", x)
-    return np.where(x > 1, 1, np.where(x < -1, -1, x))
-
-
-def _real(name: str, x: Any) -> Any:
-    return special.as_real(name, x)
+    return activations.hard_tanh(x)

@@ -12,7 +12,7 @@ import numpy as np
 
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.families.elementwise import elementwise, piecewise_constant
-from funcgrad.families.shapes import masked
+from funcgrad.families.shapes import masked, product_to
 
 LOG_2 = 0.6931471805599453
 LOG_10 = 2.302585092994046
@@ -106,6 +106,11 @@ multiply = elementwise(
         Y: ("x", operator.mul),
         BOTH: ("xy", lambda ct, xy: (ct * xy[1], ct * xy[0])),
     },
+    reducing={
+        0: lambda _z, _x, y, ct, shape: product_to(ct, y, shape),
+        1: lambda _z, x, _y, ct, shape: product_to(ct, x, shape),
+    },
+    same=("x", lambda ct, x: ct * (x + x)),
 )
 divide = elementwise(
     np.true_divide,
@@ -119,6 +124,7 @@ divide = elementwise(
         Y: ("yz", lambda ct, yz: -(ct * yz[1] / yz[0])),
         BOTH: ("yz", _divide_pull),
     },
+    reducing={1: lambda z, _x, y, ct, shape: -(product_to(ct, z, shape) / y)},
 )
 power = elementwise(
     np.power,

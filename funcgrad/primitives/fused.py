@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core.primitive import Primitive, Pull
+from funcgrad.core.primitive import Pull
 from funcgrad.core.tracer import bind
 from funcgrad.families.batching import same_call
 from funcgrad.families.elementwise import constant_call
@@ -17,13 +17,12 @@ from funcgrad.families.shapes import as_operand, negative_axes, rank_of, shape_o
 from funcgrad.families.smooth import smooth
 from funcgrad.interpreters.record import RecordTracer
 from funcgrad.primitives.reduction import kept_shape
-from funcgrad.primitives.special import real_operand
+from funcgrad.primitives.special import FLOATS, push, real_operand
 
 __all__ = [
-    "FLOATS",
     "log_softmax",
     "logsumexp",
-    "push",
+    "normalised",
     "quiet",
     "shift",
     "shifted",
@@ -32,13 +31,11 @@ __all__ = [
 ]
 
 Axes = tuple[int, ...]
-FLOATS = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
-"""What the recording fast paths take."""
 
 
 def quiet() -> np.errstate:
-    """No warnings of inf - inf, 0 · inf and log(0), which are then put right."""
-    return np.errstate(invalid="ignore", divide="ignore")
+    """No warnings of inf - inf and 0 · inf, which are then put right."""
+    return np.errstate(invalid="ignore")
 
 
 def total(x: Any, axis: Axes | int, keepdims: bool = True) -> Any:
@@ -48,25 +45,25 @@ def total(x: Any, axis: Axes | int, keepdims: bool = True) -> Any:
     return np.sum(x, axis=axis, keepdims=keepdims)
 
 
-def shifted(x: Any, axis: Axes | int) -> tuple[Any, Any, Any, Any]:
-    """max(x), x - max(x), exp of that, and its sum; reduced axes are kept. Call it `quiet`.
+def shifted(x: Any, axis: Axes | int) -> tuple[Any, Any]:
+    """max(x), with reduced axes kept, and x - max(x), which is fresh.
 
     Args:
-        x: plain floating-point array.
+        x: plain floating-point array, not empty.
         axis: over which to reduce.
-
-    Returns:
-        The four arrays; the third is fresh.
     """
     top = np.maximum.reduce(x, axis=axis, keepdims=True)
-    below = x - top
-    grown = np.exp(below)
-    norm = np.add.reduce(grown, axis=axis, keepdims=True)
-    if not np.isfinite(norm).all() and np.isinf(top).any():
-        below = np.where(np.isinf(top), np.where(x == top, 0, -np.inf), below).astype(x.dtype)
-        grown = np.exp(below)
-        norm = np.add.reduce(grown, axis=axis, keepdims=True)
-    return top, below, grown, norm
+    if np.isfinite(top).all():
+        return top, x - top
+    with quiet():
+        below = np.where(np.isinf(top), np.where(x == top, 0, -np.inf), x - top)
+    return top, below.astype(x.dtype)
+
+
+def normalised(below: Any, axis: Axes | int) -> tuple[Any, Any]:
+    """exp(x - max(x)) and its sum, in place; the first is not divided yet."""
+    grown = np.exp(below, out=below)
+    return grown, np.add.reduce(grown, axis=axis, keepdims=True)
 
 
 # --- values on plain arrays -------------------------------------------------------------------
@@ -74,21 +71,26 @@ def shifted(x: Any, axis: Axes | int) -> tuple[Any, Any, Any, Any]:
 
 def _softmax_value(x: Any, *, axis: Axes) -> Any:
     x = np.asarray(real_operand("softmax", x))
-    if not x.size:
-        return x.copy()
-    with quiet():
-        _, _, grown, norm = shifted(x, axis)
-    grown /= norm
-    return grown
+    return softmax_of(x, axis) if x.size else x.copy()
+
+
+def softmax_of(x: Any, axis: Axes | int) -> Any:
+    """softmax(x) of a plain array that is not empty."""
+    weights, norm = normalised(shifted(x, axis)[1], axis)
+    weights /= norm
+    return weights
 
 
 def _log_softmax_value(x: Any, *, axis: Axes) -> Any:
     x = np.asarray(real_operand("log_softmax", x))
-    if not x.size:
-        return x.copy()
-    with quiet():
-        _, below, _, norm = shifted(x, axis)
-    return below - np.log(norm)
+    return log_softmax_of(x, axis) if x.size else x.copy()
+
+
+def log_softmax_of(x: Any, axis: Axes | int) -> Any:
+    """log(softmax(x)) of a plain array that is not empty."""
+    _, below = shifted(x, axis)
+    below -= np.log(total(np.exp(below), axis))
+    return below
 
 
 def _logsumexp_value(x: Any, *, axis: Axes, keepdims: bool) -> Any:
@@ -98,9 +100,9 @@ def _logsumexp_value(x: Any, *, axis: Axes, keepdims: bool) -> Any:
     x = np.asarray(x)
     if not x.size:
         return np.logaddexp.reduce(x, axis=axis, keepdims=keepdims, initial=-np.inf)
-    with quiet():
-        top, _, _, norm = shifted(x, axis)
-    out = np.log(norm) + top
+    top, below = shifted(x, axis)
+    out = np.log(normalised(below, axis)[1])
+    out += top
     return out if keepdims else out.squeeze(axis)[()]
 
 
@@ -118,8 +120,7 @@ def _softmax_jvp(y: Any, _x: Any, t: Any, *, axis: Axes) -> Any:
 
 def _softmax_pull(ct: Any, residuals: Any) -> Any:
     y, axis = residuals
-    part = ct * y
-    return part - y * total(part, axis)
+    return (ct - total(ct * y, axis)) * y
 
 
 def _log_softmax_jvp(y: Any, _x: Any, t: Any, *, axis: Axes) -> Any:
@@ -175,18 +176,6 @@ shift_p = constant_call("shift", _shift_value, same_call)
 # --- functions, with a recording fast path ----------------------------------------------------
 
 
-def push(x: RecordTracer, primitive: Primitive, pull: Pull, residuals: Any, z: Any) -> RecordTracer:
-    """Append the record of a result `z` of which only `x` is active."""
-    owner = x.owner
-    records = owner.records
-    tracer = object.__new__(RecordTracer)
-    tracer.value = z
-    tracer.owner = owner
-    tracer.index = len(records)
-    records.append((primitive, x.index, pull, residuals))
-    return tracer
-
-
 def _is_fast(x: Any, axis: Any) -> bool:
     if type(x) is not RecordTracer or type(axis) is not int:
         return False
@@ -202,9 +191,7 @@ def _is_fast(x: Any, axis: Any) -> bool:
 def softmax(x: Any, axis: Any = -1) -> Any:
     """exp(x) / Σ exp(x), the sum over one or several axes."""
     if _is_fast(x, axis):
-        with quiet():
-            _, _, y, norm = shifted(x.value, axis)
-        y /= norm
+        y = softmax_of(x.value, axis)
         return push(x, softmax_p, _softmax_pull, (y, axis), y)
     x = as_operand(x)
     return bind(softmax_p, x, axis=negative_axes(axis, rank_of(x)))
@@ -213,9 +200,7 @@ def softmax(x: Any, axis: Any = -1) -> Any:
 def log_softmax(x: Any, axis: Any = -1) -> Any:
     """x - log Σ exp(x), the sum over one or several axes."""
     if _is_fast(x, axis):
-        with quiet():
-            _, below, _, norm = shifted(x.value, axis)
-        y = below - np.log(norm)
+        y = log_softmax_of(x.value, axis)
         return push(x, log_softmax_p, _log_softmax_pull, (y, axis), y)
     x = as_operand(x)
     return bind(log_softmax_p, x, axis=negative_axes(axis, rank_of(x)))
@@ -226,16 +211,14 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     if axis is None and rank_of(x) == 1:
         axis = 0
     if _is_fast(x, axis):
-        with quiet():
-            top, _, weights, norm = shifted(x.value, axis)
+        top, below = shifted(x.value, axis)
+        weights, norm = normalised(below, axis)
+        weights /= norm
         z = np.log(norm)
         z += top
-        weights /= norm
-        kept = z.shape
-        return push(
-            x, logsumexp_p, _logsumexp_pull, (weights, kept),
-            z if keepdims else z.squeeze(axis)[()],
-        )  # fmt: skip
+        residuals = weights, z.shape
+        z = z if keepdims else z.squeeze(axis)[()]
+        return push(x, logsumexp_p, _logsumexp_pull, residuals, z)
     x = as_operand(x)
     axes = negative_axes(axis, rank_of(x))
     return bind(logsumexp_p, x, axis=axes, keepdims=bool(keepdims))

@@ -16,9 +16,9 @@ from funcgrad.core.primitive import Primitive, Pull, register
 from funcgrad.core.tracer import bind
 from funcgrad.families.shapes import in_front, rank_of, shape_of
 from funcgrad.interpreters.record import RecordTracer
-from funcgrad.primitives.fused import FLOATS, log_softmax_p, push, quiet, shifted, softmax_p
+from funcgrad.primitives.fused import log_softmax_p, quiet, shifted, softmax_p
 from funcgrad.primitives.reduction import mean, sum_
-from funcgrad.primitives.special import expit, logistic
+from funcgrad.primitives.special import FLOATS, expit, logistic, push
 from funcgrad.primitives.structural import expand_dims
 
 __all__ = ["bce_with_logits", "integer_cross_entropy", "one_hot", "softmax_cross_entropy"]
@@ -174,24 +174,38 @@ def _alike(z: Any, y: Any) -> bool:
 # --- categorical cross-entropy with probabilities ---------------------------------------------
 
 
-def _cross_entropy(z: Any, y: Any, axis: int) -> tuple[Any, Any, Any]:
-    """Losses, softmax(z) and Σ y (with its axis kept), of plain operands."""
+def _class_first(axis: int, *arrays: Any) -> tuple[int, Any]:
+    """The class axis, and the arrays, copied with that axis in front if its rows are short.
+
+    NumPy reduces ten rows of 128 elements eight times faster than 128 rows of ten.
+    """
+    shape = arrays[0].shape
+    if axis == -1 and len(shape) == 2 and shape[1] <= SHORT < 2 * shape[0]:
+        return 0, [np.ascontiguousarray(array.T) for array in arrays]
+    return axis, arrays
+
+
+def _like(array: Any, other: Any) -> Any:
+    """The array with the axes of the other: those of `_class_first` put back."""
+    return array if array.shape == other.shape else np.ascontiguousarray(array.T)
+
+
+def _soft_parts(z: Any, y: Any, axis: int) -> tuple[Any, Any, Any, Any]:
+    """Losses, exp(z - max z), its sum and Σ y, with the class axis kept, of plain operands."""
+    _, below = shifted(z, axis)
+    mass = np.add.reduce(y, axis=axis, keepdims=True)
     with quiet():
-        _, below, weights, norm = shifted(z, axis)
-        mass = np.add.reduce(y, axis=axis, keepdims=True)
-        log_norm = np.log(norm)
-        loss = mass * log_norm - np.add.reduce(y * below, axis=axis, keepdims=True)
-        if np.isnan(loss).any():  # 0 · inf, unless an operand is nan
-            terms = np.where(y == 0, 0, y * (log_norm - below))
-            loss = np.add.reduce(terms, axis=axis, keepdims=True)
-        weights /= norm
-    return loss.squeeze(axis)[()], weights, mass
+        linear = np.add.reduce(y * below, axis=axis, keepdims=True)
+    if np.isnan(linear).any():  # 0 · inf, unless an operand is nan
+        linear = np.add.reduce(np.where(y == 0, 0, y) * np.where(y == 0, 0, below), axis=axis, keepdims=True)
+    weights, norm = normalised(below, axis)
+    return mass * np.log(norm) - linear, weights, norm, mass
 
 
 def _soft_value(z: Any, y: Any, *, axis: int, reduction: str) -> Any:
     if not z.size:
         return _reduced(np.sum(z * y, axis=axis), reduction)
-    return _reduced(_cross_entropy(z, y, axis)[0], reduction)
+    return _reduced(_soft_parts(z, y, axis)[0].squeeze(axis)[()], reduction)
 
 
 def _soft_slope(z: Any, y: Any, axis: int) -> Any:
@@ -264,11 +278,14 @@ def record_soft_mean(tracer: RecordTracer, y: Any, axis: int) -> RecordTracer | 
     z = tracer.value
     if not _alike(z, y):
         return None
-    loss, slope, mass = _cross_entropy(z, y, axis)
+    place, (z, targets) = _class_first(axis, z, y)
+    loss, slope, norm, mass = _soft_parts(z, targets, place)
+    count = loss.size
+    mass /= norm
     slope *= mass
-    slope -= y
-    slope /= _rows(z, axis)
-    return push(tracer, soft_p, operator.mul, slope, mean(loss))
+    slope -= targets
+    slope /= count
+    return push(tracer, soft_p, operator.mul, _like(slope, y), mean_of(loss))
 
 
 # --- categorical cross-entropy with class numbers ---------------------------------------------
@@ -290,22 +307,17 @@ def _check_labels(labels: Any, count: int) -> None:
         )
 
 
-def _integer_parts(z: Any, labels: Any, axis: int) -> tuple[Any, Any]:
-    """Losses and their derivatives by z, of plain operands."""
-    _check_labels(labels, z.shape[axis])
-    with quiet():
-        _, below, weights, norm = shifted(z, axis)
-        loss = np.log(norm).squeeze(axis)[()]
-        weights /= norm
-    if z.ndim == 2 and axis == -1:
-        rows = np.arange(len(labels))
-        loss = loss - below[rows, labels]
-        weights[rows, labels] -= 1
-        return loss, weights
-    chosen = np.expand_dims(labels, axis)
-    loss = loss - np.take_along_axis(below, chosen, axis).squeeze(axis)[()]
-    weights -= one_hot(labels, z.shape[axis], axis)
-    return loss, weights
+def _integer_parts(z: Any, labels: Any, axis: int) -> tuple[Any, Any, Any]:
+    """Losses, with the class axis kept, exp(z - max z) and its sum, of plain operands."""
+    _, below = shifted(z, axis)
+    if z.ndim == 2:
+        other = np.arange(len(labels))
+        place = (labels, other) if axis == 0 else (other, labels)
+        linear = below[place].reshape((1, -1) if axis == 0 else (-1, 1))
+    else:
+        linear = np.take_along_axis(below, np.expand_dims(labels, axis), axis)
+    weights, norm = normalised(below, axis)
+    return np.log(norm) - linear, weights, norm
 
 
 def _integer_value(z: Any, labels: Any, *, axis: int, reduction: str) -> Any:

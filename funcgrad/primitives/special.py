@@ -5,33 +5,44 @@ and much faster. Every rule holds, without warnings, at ±1e3 and at ±inf where
 factor that grows meets one that has underflowed to 0 only after `bounded` has stopped its growth.
 """
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from funcgrad import special_values
+from funcgrad.core.primitive import PRIMITIVES, Primitive, Pull
 from funcgrad.core.tracer import bind
 from funcgrad.errors import InputDtypeError
 from funcgrad.families.batching import same_call
 from funcgrad.families.elementwise import elementwise
 from funcgrad.families.shapes import as_operand
 from funcgrad.families.smooth import smooth
+from funcgrad.interpreters.record import RecordTracer
 
 __all__ = [
+    "FLOATS",
+    "as_real",
+    "bell",
     "bounded",
     "digamma",
     "erf",
     "erfc",
+    "erfc_value",
     "expit",
     "lgamma",
     "log_expit",
     "polygamma",
+    "push",
     "real_operand",
     "softplus",
     "special",
     "trigamma",
 ]
+
+FLOATS = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
+"""What the recording fast paths take."""
 
 TWO_OVER_SQRT_PI = 1.1283791670955126
 POSITIVE = (0.2, 4.0)
@@ -40,7 +51,7 @@ SAFE = {2: 10.0, 4: 80.0, 8: 700.0}
 
 
 def real_operand(name: str, x: Any) -> Any:
-    """The plain operand, integers as float64.
+    """The operand, integers as float64.
 
     Raises:
         InputDtypeError: if it is complex, or holds no numbers.
@@ -58,11 +69,17 @@ def real_operand(name: str, x: Any) -> Any:
     )
 
 
+def as_real(name: str, x: Any) -> Any:
+    """A user's operand, plain or traced, as a real floating-point one."""
+    return real_operand(name, as_operand(x))
+
+
 def special(
     name: str,
     value: Callable[[Any], Any],
     rule: Callable[..., Any],
     domain: tuple[float, float] = (-3.0, 3.0),
+    value_and_slope: Callable[[Any], tuple[Any, Any]] | None = None,
 ) -> Callable[[Any], Any]:
     """Declare an elementwise primitive of one real operand that NumPy does not have.
 
@@ -71,6 +88,8 @@ def special(
         value: the computation on a plain floating-point operand.
         rule: `(y, x, tangent) -> tangent of y`; see `funcgrad.families.elementwise`.
         domain: where it is smooth (for the law tests).
+        value_and_slope: both for a plain array, where they share work: recorded values then keep
+            the slope alone. The arrays are fresh.
 
     Returns:
         The function, on plain and traced values.
@@ -80,9 +99,32 @@ def special(
         return value(real_operand(name, x))
 
     checked.__name__ = name
-    function = elementwise(checked, rule, domain=domain, analytic=False)
-    function.__doc__ = f"{name} of a real operand, on plain and traced values."
+    general = elementwise(checked, rule, domain=domain, analytic=False)
+    if value_and_slope is None:
+        return general
+    primitive = PRIMITIVES[name]
+
+    def function(x: Any) -> Any:
+        if type(x) is RecordTracer:
+            plain = x.value
+            if type(plain) is np.ndarray and plain.dtype in FLOATS:
+                y, slope = value_and_slope(plain)
+                return push(x, primitive, operator.mul, slope, y)
+        return general(x)
+
     return function
+
+
+def push(x: RecordTracer, primitive: Primitive, pull: Pull, residuals: Any, z: Any) -> RecordTracer:
+    """Append the record of a result `z` of which only `x` is active."""
+    owner = x.owner
+    records = owner.records
+    tracer = object.__new__(RecordTracer)
+    tracer.value = z
+    tracer.owner = owner
+    tracer.index = len(records)
+    records.append((primitive, x.index, pull, residuals))
+    return tracer
 
 
 # --- bounded: stops growth, not derivatives ---------------------------------------------------
@@ -111,8 +153,21 @@ def bounded(x: Any, bound: float) -> Any:
 def logistic(x: Any) -> Any:
     """1 / (1 + exp(-x)), where exp(-x) cannot overflow; else without any growing exponential."""
     if np.minimum.reduce(x, axis=None, initial=0) > -SAFE.get(np.result_type(x).itemsize, 700.0):
+        if type(x) is np.ndarray and x.ndim:
+            y = np.negative(x)
+            np.exp(y, out=y)
+            y += 1
+            return np.reciprocal(y, out=y)
         return 1 / (1 + np.exp(-x))
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+
+
+def logistic_and_slope(x: Any) -> tuple[Any, Any]:
+    """s = 1 / (1 + exp(-x)), and s (1 - s)."""
+    s = logistic(x)
+    slope = 1 - s
+    slope *= s
+    return s, slope
 
 
 def log_logistic(x: Any) -> Any:
@@ -125,22 +180,38 @@ def log_one_plus_exp(x: Any) -> Any:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
-expit = special("expit", logistic, lambda y, _x, t: t * (y * (1 - y)))
-log_expit = special("log_expit", log_logistic, lambda _y, x, t: t * expit(-x))
-softplus = special("softplus", log_one_plus_exp, lambda _y, x, t: t * expit(x))
+expit = special(
+    "expit",
+    logistic,
+    lambda y, _x, t: t * (y * (1 - y)),
+    value_and_slope=logistic_and_slope,
+)
+log_expit = special(
+    "log_expit",
+    log_logistic,
+    lambda _y, x, t: t * expit(-x),
+    value_and_slope=lambda x: (log_logistic(x), logistic(-x)),
+)
+softplus = special(
+    "softplus",
+    log_one_plus_exp,
+    lambda _y, x, t: t * expit(x),
+    value_and_slope=lambda x: (log_one_plus_exp(x), logistic(x)),
+)
 
 
 # --- error function ---------------------------------------------------------------------------
 
 
-def _bell(x: Any) -> Any:
+def bell(x: Any) -> Any:
     """2/√π exp(-x²), which is 0 beyond ±28."""
     x = bounded(x, 30.0)
     return TWO_OVER_SQRT_PI * np.exp(-(x * x))
 
 
-erf = special("erf", special_values.erf, lambda _y, x, t: t * _bell(x))
-erfc = special("erfc", special_values.erfc, lambda _y, x, t: -(t * _bell(x)))
+erfc_value = special_values.erfc
+erf = special("erf", special_values.erf, lambda _y, x, t: t * bell(x))
+erfc = special("erfc", erfc_value, lambda _y, x, t: -(t * bell(x)))
 
 
 # --- gamma function ---------------------------------------------------------------------------

@@ -116,7 +116,7 @@ _PART = PiecewiseRational(
         ),
     ),
     Piece(
-        begins=7,
+        begins=7.0,
         origin=0.0,
         base=1.4189385332046727,
         numerator=(
@@ -149,7 +149,8 @@ def lgamma(x: npt.ArrayLike) -> RealValues:
     log Γ(x) = log Γ(1 + x) − log x below ½; Euler's reflection formula (DLMF 5.5.3) for x < 0.
 
     For x > 0 the relative error is at most 4 ulp, also about the zeros at 1 and 2. For x < 0 the
-    error is at most 4 ulp of the reflection formula's larger term; the two cancel near the zeros.
+    error is at most 4 ulp of the largest of the value and the reflection formula's two terms, which
+    cancel near the zeros.
 
     Args:
         x: real array-like of any shape.

@@ -97,7 +97,7 @@ _PART = PiecewiseRational(
         ),
     ),
     Piece(
-        begins=7,
+        begins=7.0,
         origin=0.0,
         base=0.0,
         numerator=(
@@ -131,7 +131,8 @@ def digamma(x: npt.ArrayLike) -> RealValues:
     103", Applied Statistics 25 (1976) 315-317; the reflection formula (DLMF 5.5.4) for x < 0.
 
     For x > 0 the relative error is at most 4 ulp, also about x₀ = 1.4616…. For x < 0 the error is
-    at most 4 ulp of the reflection formula's larger term; the two cancel near the zeros.
+    at most 4 ulp of the largest of the value and the reflection formula's two terms, which cancel
+    near the zeros.
 
     Args:
         x: real array-like of any shape.

@@ -8,6 +8,15 @@ rest.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from funcgrad.testing.checks import (
+    check_adjoint,
+    check_custom_rule,
+    check_grads,
+    check_jvp,
+    check_linear,
+    check_vjp,
+    check_vmap,
+)
 from funcgrad.testing.errors import DerivativeCheckError, LawError, StructureCheckError
 from funcgrad.testing.numerical import NumericalDerivative, numerical_jvp, numerical_vjp
 
@@ -19,6 +28,13 @@ __all__ = [
     "LawError",
     "NumericalDerivative",
     "StructureCheckError",
+    "check_adjoint",
+    "check_custom_rule",
+    "check_grads",
+    "check_jvp",
+    "check_linear",
+    "check_vjp",
+    "check_vmap",
     "numerical_jvp",
     "numerical_vjp",
     "strategies",

@@ -41,11 +41,13 @@ class Tolerance:
         atol: absolute; if None, what the rounding noise of f in the rule's dtype makes likely.
         rtol: relative; if None, the square root of the unit roundoff of the rule's dtype.
         largest_step: first step of the differences; if None, chosen from the size of the input.
+        rounding: absolute; rounding errors of the comparison itself.
     """
 
     atol: float | None = None
     rtol: float | None = None
     largest_step: float | None = None
+    rounding: float = 0.0
 
     def allowed(self, line: Line, derivative: LineDerivative, rule_eps: Vector) -> Vector:
         """The allowed difference of each entry, numerical error included, shape (m,)."""
@@ -57,7 +59,7 @@ class Tolerance:
             error = error + ROUNDING_SAFETY * noise * line.speed
         limit = np.maximum(MAX_RELATIVE_ERROR, np.sqrt(np.maximum(line.eps, rule_eps)))
         excused = np.minimum(error, limit * np.maximum(size, derivative.scale))
-        return np.asarray((self.atol or 0.0) + rtol * size + excused)
+        return np.asarray((self.atol or 0.0) + self.rounding + rtol * size + excused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,7 @@ def kinks(
     for name, sign in (("left", -1), ("right", 1)):
         close = np.abs(line(sign * near) - line.origin)
         change = np.abs(line(sign * far) - line.origin)
-        is_clear = close > 100 * derivative.noise
+        is_clear = close > 4 * derivative.noise
         is_jump = is_clear & (close > 0.3 * change)
         is_vertical = is_clear & ~is_jump & ~is_converged & (close / near > 30 * change / far)
         is_edge = np.isfinite(line.origin) & np.isnan(close)

@@ -89,7 +89,7 @@ def spread(values: Vector) -> Vector:
         change = values - values[0]
         rest = change - cubic @ (cubic.T @ change)
         degrees_of_freedom = len(values) - cubic.shape[1]
-        return np.sqrt(np.sum(np.abs(rest) ** 2, axis=0) / degrees_of_freedom)
+        return np.asarray(np.sqrt(np.sum(np.abs(rest) ** 2, axis=0) / degrees_of_freedom))
 
 
 def central_limit(line: Line, noise: Vector, largest_step: float | None = None) -> Limit:

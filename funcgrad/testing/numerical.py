@@ -148,16 +148,19 @@ def numerical_vjp(
 
 
 def paired(f: Callable[..., Any], cotangent: Any) -> Callable[..., Any]:
-    """X ↦ Σ ct · f(x); the gradient of its real part is ∂f(x)ᵀ ct."""
+    """X ↦ Re Σ ct · f(x), the number whose gradient is ∂f(x)ᵀ ct.
+
+    The real part is left out where ct is real: the complex step reads the imaginary part.
+    """
     weights = tree.leaves(cotangent)
+    is_complex = any(dtype_of(weight).kind == "c" for weight in weights)
 
     def scalar(*primals: Any) -> Any:
         total: Any = 0.0
         for weight, y in zip(weights, tree.leaves(f(*primals)), strict=True):
             if is_differentiable(y):
-                product = np.sum(np.asarray(weight) * y)
-                total = total + product
-        return total
+                total = total + np.sum(np.asarray(weight) * y)
+        return np.real(total) if is_complex else total
 
     return scalar
 

@@ -101,7 +101,8 @@ def compose(
     """Write a program of one line a step.
 
     Args:
-        steps: for each step the numbers of its choices; they alone determine the program.
+        steps: for each step the numbers of its choices; they alone determine the program. A step
+            of zeros is left out, so that simplifying its numbers removes it in the end.
         inputs: arrays of float dtype.
         scalar: return one number that depends on every variable, instead of a tuple of arrays.
 
@@ -111,19 +112,21 @@ def compose(
     variables = [Operand(f"x{i}", x) for i, x in enumerate(inputs)]
     lines: list[str] = []
     used: set[str] = set()
-    for line, numbers in enumerate(steps):
+    for line, numbers in enumerate(step for step in steps if any(step)):
         choose = Choose(numbers)
         expression = choose(OPERATIONS)(choose, variables)
         if expression is None:
             expression = elementwise(choose, variables)
-        value = evaluate(expression, variables)
+        value, names = evaluate(expression, variables)
         if value.size > MAX_SIZE:
             expression = f"xp.mean({expression}, axis=0)"
+            value, names = evaluate(expression, variables)
         if np.max(np.abs(value), initial=0.0) > LARGEST_VALUE:
             expression = f"xp.tanh({expression} / {int(LARGEST_VALUE)})"
+            value, names = evaluate(expression, variables)
         name = f"t{line}"
-        used |= {operand.name for operand in variables if mentions(expression, operand.name)}
-        variables.append(Operand(name, evaluate(expression, variables)))
+        used.update(names)
+        variables.append(Operand(name, value))
         lines.append(f"    {name} = {expression}\n")
     results = [operand.name for operand in variables if operand.name not in used]
     last = " + ".join(f"xp.sum({name})" for name in results) if scalar else f"{', '.join(results)},"
@@ -132,15 +135,11 @@ def compose(
     return GeneratedProgram(source, tuple(inputs))
 
 
-def evaluate(expression: str, variables: Sequence[Operand]) -> Array:
-    """The value of an expression at the program's inputs."""
-    names = {operand.name: operand.value for operand in variables}
-    return np.asarray(eval(expression, {"xp": np}, names))
-
-
-def mentions(expression: str, name: str) -> bool:
-    """Whether a variable occurs in an expression."""
-    return name in compile(expression, "<expression>", "eval").co_names
+def evaluate(expression: str, variables: Sequence[Operand]) -> tuple[Array, tuple[str, ...]]:
+    """The value of an expression at the program's inputs, and the names that occur in it."""
+    code = compile(expression, "<expression>", "eval")
+    values = {operand.name: operand.value for operand in variables}
+    return np.asarray(eval(code, {"xp": np}, values)), code.co_names
 
 
 def elementwise(choose: Choose, variables: Sequence[Operand]) -> str:

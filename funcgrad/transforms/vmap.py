@@ -95,7 +95,7 @@ def vmap(
         flags = [axis is not None for axis in axes]
         run = _Run(fun, structure, values, flags)
         parts = [run(start, stop) for start, stop in _chunks(size, chunk_size)]
-        found, out_structure = parts[0]
+        out_structure = parts[0][1]
         places = tree.broadcast_to_structure(
             out_axes, out_structure, _is_none, caller="vmap", name="out_axes"
         )
@@ -135,8 +135,8 @@ def checked_chunk(transform: str, chunk_size: Any) -> int | None:
         return None
     if not hasattr(chunk_size, "__index__") or chunk_size.__index__() < 1:
         raise BatchSizeError(
-            f"{transform}: chunk_size={chunk_size!r}. It says how many examples to compute at once. "
-            "Pass a positive integer, or None for all of them."
+            f"{transform}: chunk_size={chunk_size!r}. It says how many examples to compute at "
+            "once. Pass a positive integer, or None for all of them."
         )
     return int(chunk_size.__index__())
 
@@ -210,8 +210,8 @@ def _shape_to_map(
         )
     if kind is None and not isinstance(leaf, int | float | complex):
         raise InputDtypeError(
-            f"vmap: {_place(args, kwargs, number)} has {dtype_name(leaf)}. Only arrays have an axis "
-            "to map over. Pass an array, or in_axes with None for this argument."
+            f"vmap: {_place(args, kwargs, number)} has {dtype_name(leaf)}. Only arrays have an "
+            "axis to map over. Pass an array, or in_axes with None for this argument."
         )
     return shape_of(leaf)
 
@@ -313,7 +313,7 @@ def _check_result(fun: Callable[..., Any], leaf: Any) -> None:
 
 def _result(parts: list[tuple[Any, bool, int]], place: int | None, size: int) -> Any:
     """One result of all chunks, with the mapped axis where `out_axes` says."""
-    value, batched, count = parts[0]
+    value, batched, _ = parts[0]
     if place is None:
         if batched:
             raise BatchedValueError(
@@ -329,8 +329,8 @@ def _result(parts: list[tuple[Any, bool, int]], place: int | None, size: int) ->
     rank = len(shape_of(whole))
     if not -rank <= place < rank:
         raise BatchSizeError(
-            f"vmap: a result has shape {shape_of(whole)[1:]} for one example, and out_axes asks for "
-            f"the mapped axis at {place}. There is no such place. Choose from {-rank} to "
+            f"vmap: a result has shape {shape_of(whole)[1:]} for one example, and out_axes asks "
+            f"for the mapped axis at {place}. There is no such place. Choose from {-rank} to "
             f"{rank - 1}."
         )
     return DISPATCH[np.moveaxis](whole, 0, place) if place not in (0, -rank) else whole

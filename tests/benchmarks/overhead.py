@@ -76,13 +76,15 @@ def _chain_row(grad: Callable[..., Any], title: str, start: Any) -> list[str]:
     return [title, *each, f"n^{power:.2f}", "linear" if power <= LINEAR else "more than linear"]
 
 
-def depth() -> str:
-    """Gradients of chains of 10,000 to 1,000,000 operations, on a number and on an array.
+COLLECTOR = (
+    "Python's cyclic garbage collector goes through all living records again whenever their number"
+    " has grown by a quarter, which short chains are spared: only the rows without it show how"
+    " funcgrad's own work grows."
+)
 
-    With Python's cyclic garbage collector, as users have it, and without: it goes through all
-    living records again whenever their number has grown by a quarter, which short chains are
-    spared, so that only the rows without it show how funcgrad's own work grows.
-    """
+
+def depth() -> str:
+    """Gradients of chains of 10,000 to 1,000,000 operations, on a number and on an array."""
     grad = import_module("funcgrad").grad
     rows = []
     for title, start in (("number", 1.0), ("array of 1", np.ones(1))):
@@ -91,4 +93,4 @@ def depth() -> str:
         rows.append(_chain_row(grad, f"{title}, no collector", start))
         gc.enable()
     head = ["chain on a", *(f"{n:,} operations" for n in LENGTHS), "time grows as", "verdict"]
-    return "## Depth\n\n" + table(head, rows)
+    return f"## Depth\n\n{table(head, rows)}\n\n{COLLECTOR}"

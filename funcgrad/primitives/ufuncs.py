@@ -1,0 +1,279 @@
+"""What ufuncs have besides a plain call: options, `outer`, several results, complex variants."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core.primitive import PRIMITIVES
+from funcgrad.core.protocols import DISPATCH, implements, unsupported
+from funcgrad.core.tracer import bind, plain_value
+from funcgrad.families.batching import same_call
+from funcgrad.families.elementwise import constant_call, elementwise, piecewise_constant
+from funcgrad.families.shapes import as_operand, dtype_of, rank_of, shape_of
+from funcgrad.families.smooth import smooth
+from funcgrad.interpreters.record import RecordTracer
+from funcgrad.primitives import elementwise as declared
+from funcgrad.primitives.plain import implements_traced, is_complex, refuse_out
+from funcgrad.primitives.structural import astype, reshape, where
+
+__all__ = ["absolute", "call_with_options", "float_power", "outer", "sign"]
+
+
+# --- options and outer ------------------------------------------------------------------------
+
+
+def call_with_options(
+    ufunc: Any, implementation: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]
+) -> Any:
+    """A ufunc with `where=`, `dtype=` and the options that only matter for memory.
+
+    Where `where=` is false, NumPy leaves memory as it is; here the result is 0 there, and so is its
+    derivative, whatever the operands are.
+    """
+    options = dict(options)
+    refuse_out(ufunc.__name__, options.pop("out", None) or args[ufunc.nin :] or None)
+    if ufunc.signature is not None:
+        return implementation(*args, **options)
+    mask, dtype = options.pop("where", True), options.pop("dtype", None)
+    casting = options.pop("casting", "same_kind")
+    for harmless in ("order", "subok"):
+        options.pop(harmless, None)
+    for name in options:
+        raise unsupported(ufunc, f"({name}=...)")
+    operands = [as_operand(arg) for arg in args]
+    if dtype is not None and not all(kinds.endswith("?") for kinds in ufunc.types[:-1]):
+        operands = [
+            _cast(ufunc, i, operand, np.dtype(dtype), casting) for i, operand in enumerate(operands)
+        ]
+    if mask is True:
+        return implementation(*operands)
+    mask = as_operand(mask)
+    out = implementation(*_safe(ufunc, mask, operands))
+    if isinstance(out, tuple):
+        return tuple(_masked(mask, one) for one in out)
+    return _masked(mask, out)
+
+
+def _masked(mask: Any, out: Any) -> Any:
+    return where(mask, out, np.zeros((), out.dtype))
+
+
+def _cast(ufunc: Any, number: int, operand: Any, dtype: np.dtype[Any], casting: Any) -> Any:
+    own = dtype_of(operand)
+    if own is None:
+        return dtype.type(operand) if type(operand) in (int, float, complex) else astype(operand, dtype)
+    if not np.can_cast(own, dtype, casting):
+        raise TypeError(
+            f"Cannot cast ufunc '{ufunc.__name__}' input {number} from {own!r} to {dtype!r} with "
+            f"casting rule '{casting}'"
+        )
+    return operand if own == dtype else astype(operand, dtype)
+
+
+def _safe(ufunc: Any, mask: Any, operands: Sequence[Any]) -> list[Any]:
+    """Operands with a harmless point of the ufunc's domain where the mask is false."""
+    primitive = PRIMITIVES.get(ufunc.__name__)
+    domain = primitive.domain if primitive is not None else ()
+    common = np.result_type(*(dtype_of(one) or plain_value(one) for one in operands))
+    safe = []
+    for i, operand in enumerate(operands):
+        low, high = domain[i] if i < len(domain) else (0.5, 1.5)
+        dtype = dtype_of(operand) or common
+        safe.append(where(mask, operand, np.asarray((low + high) / 2).astype(dtype)))
+    return safe
+
+
+def outer(ufunc: Any, a: Any, b: Any, /, **options: Any) -> Any:
+    """`ufunc.outer`: the ufunc of all pairs of an element of `a` with one of `b`."""
+    a, b = as_operand(a), as_operand(b)
+    spaced = reshape(a, (*shape_of(a), *(1,) * rank_of(b))) if rank_of(b) else a
+    function = DISPATCH[ufunc]
+    if options:
+        return call_with_options(ufunc, function, (spaced, b), options)
+    return function(spaced, b)
+
+
+DISPATCH["ufunc options"] = call_with_options
+DISPATCH["ufunc outer"] = outer
+
+
+# --- complex variants of real rules -----------------------------------------------------------
+
+
+def _unit(z: Any, size: Any) -> Any:
+    """z / |z|, and 0 at 0."""
+    return z / where(size == 0, 1, size)
+
+
+def _complex_absolute_jvp(out: Any, z: Any, t: Any) -> Any:
+    return np.real(np.conjugate(_unit(z, out)) * t)
+
+
+def _complex_sign_jvp(out: Any, z: Any, t: Any) -> Any:
+    """The part of ż across z, over |z|; 0 at 0."""
+    across = t - out * np.real(np.conjugate(out) * t)
+    size = np.absolute(z)
+    return where(size == 0, 0, across / where(size == 0, 1, size))
+
+
+complex_absolute_p = smooth(
+    "complex_absolute", np.absolute, _complex_absolute_jvp, batch=same_call, analytic=False
+)
+complex_sign_p = smooth("complex_sign", np.sign, _complex_sign_jvp, batch=same_call, analytic=False)
+
+
+def _with_complex_variant(ufunc: Any, real: Callable[..., Any], variant: Any) -> Callable[..., Any]:
+    """The function declared for real operands, or a primitive of its own for complex ones."""
+
+    def function(x: Any, /, *args: Any, **options: Any) -> Any:
+        if not is_complex(x):
+            return real(x, *args, **options)
+        if args or options:
+            return call_with_options(ufunc, function, (x, *args), options)
+        return bind(variant, x)
+
+    function.__name__ = ufunc.__name__
+    function.__doc__ = real.__doc__
+    DISPATCH[ufunc] = function
+    return function
+
+
+absolute = _with_complex_variant(np.absolute, declared.absolute, complex_absolute_p)
+sign = _with_complex_variant(np.sign, declared.sign, complex_sign_p)
+setattr(RecordTracer, "__abs__", lambda x: absolute(x))  # noqa: B010  # a special method of the class
+
+
+@implements_traced(np.angle)
+def angle(z: Any, deg: bool = False) -> Any:
+    """`numpy.angle`; at 0 the derivative is 0."""
+    z = as_operand(z)
+    if is_complex(z):
+        turn = np.arctan2(np.imag(z), np.real(z))
+    else:
+        turn = np.arctan2(np.zeros((), z.dtype if z.dtype.kind == "f" else np.float64), z)
+    return np.multiply(turn, 180 / np.pi) if deg else turn
+
+
+# --- ufuncs with several results ----------------------------------------------------------------
+
+fraction = elementwise(
+    np.modf, None, name="fraction", value=lambda x: np.modf(x)[0], analytic=False, fast=False,
+    domain=(0.1, 0.9),
+)  # fmt: skip
+mantissa = elementwise(
+    np.frexp, lambda _z, x, t: np.ldexp(t, -frexp(x)[1]), name="mantissa",
+    value=lambda x: np.frexp(x)[0], analytic=False, fast=False, domain=(0.6, 0.9),
+)  # fmt: skip
+exponent = piecewise_constant(np.frexp, name="exponent", value=lambda x: np.frexp(x)[1])
+
+
+@implements(np.modf)
+def modf(x: Any, /, **options: Any) -> tuple[Any, Any]:
+    """`numpy.modf`: the fractional part, with derivative 1, and the integral part, with 0."""
+    if options:
+        result: tuple[Any, Any] = call_with_options(np.modf, modf, (x,), options)
+        return result
+    return fraction(x), np.trunc(x)
+
+
+@implements(np.frexp)
+def frexp(x: Any, /, **options: Any) -> tuple[Any, Any]:
+    """`numpy.frexp`: mantissa, with derivative 2⁻ᵉ, and exponent e, an integer."""
+    if options:
+        result: tuple[Any, Any] = call_with_options(np.frexp, frexp, (x,), options)
+        return result
+    return mantissa(x), exponent(x)
+
+
+@implements(np.divmod)
+def divmod_(x1: Any, x2: Any, /, **options: Any) -> tuple[Any, Any]:
+    """`numpy.divmod`: `floor_divide` and `remainder`."""
+    if options:
+        result: tuple[Any, Any] = call_with_options(np.divmod, divmod_, (x1, x2), options)
+        return result
+    return np.floor_divide(x1, x2), np.remainder(x1, x2)
+
+
+# --- further elementwise functions --------------------------------------------------------------
+
+
+def _float_power_by_base(_z: Any, x: Any, y: Any, t: Any) -> Any:
+    """t · y xʸ⁻¹, and 0 for y = 0 even at x = 0."""
+    return t * (y * np.float_power(x, np.where(y == 0, 1, y - 1)))
+
+
+def _float_power_by_exponent(z: Any, x: Any, _y: Any, t: Any) -> Any:
+    """t · xʸ log x, and 0 at x = 0."""
+    return t * (z * np.log(np.float_power(np.where(x == 0, 1, x), 1)))
+
+
+float_power = elementwise(
+    np.float_power, _float_power_by_base, _float_power_by_exponent,
+    domain=((0.2, 4.0), (-2.0, 2.0)), fast=False,
+)  # fmt: skip
+nextafter = elementwise(  # x plus or minus a spacing, which is piecewise constant
+    np.nextafter, None, lambda _z, _x, _y, t: np.zeros_like(t), analytic=False, fast=False
+)
+spacing = piecewise_constant(np.spacing)
+round_p = constant_call("round", lambda x, *, decimals: np.round(x, decimals), same_call)
+
+
+@implements_traced(np.round, np.around)
+def round_(a: Any, decimals: int = 0, out: Any = None) -> Any:
+    """`numpy.round`; its derivative is zero."""
+    refuse_out("round", out)
+    return bind(round_p, as_operand(a), decimals=decimals.__index__())
+
+
+@implements_traced(np.fix)
+def fix(x: Any, out: Any = None) -> Any:
+    """`numpy.fix`; its derivative is zero."""
+    refuse_out("fix", out)
+    return np.trunc(x)
+
+
+# --- sinc -------------------------------------------------------------------------------------
+#
+# NOTE. With f(u) = sin(u) / u = ∫₀¹ cos(u τ) dτ, the n-th derivative is ∫₀¹ τⁿ cos(u τ + n π/2) dτ.
+# Near 0 it is the Taylor series of that, Σₘ cos((n + m) π/2) uᵐ / (m! (n + m + 1)); far from 0 the
+# recurrence f⁽ⁿ⁾ = (sin(u + n π/2) - n f⁽ⁿ⁻¹⁾) / u, which loses digits only where n! > |u|ⁿ.
+
+
+def _sinc_value(x: Any, *, order: int) -> Any:
+    if order == 0:
+        return np.sinc(x)
+    kind = np.result_type(x, np.float16)
+    u = np.pi * np.asarray(x, np.result_type(x, np.float64))
+    bound = 2 + order / 2
+    near = np.abs(u) <= bound
+    small, large = np.where(near, u, 0), np.where(near, bound, u)
+    series, term, m = np.zeros_like(u), np.ones_like(u), 0
+    while m < 4 * bound + 30:
+        series = series + _quarter_cosine(order + m) * term / (order + m + 1)
+        m += 1
+        term = term * small / m
+    far = np.sin(large) / large
+    shifted = (np.sin(large), np.cos(large), -np.sin(large), -np.cos(large))
+    for n in range(1, order + 1):
+        far = (shifted[n % 4] - n * far) / large
+    return (np.pi**order * np.where(near, series, far)).astype(kind)[()]
+
+
+def _quarter_cosine(n: int) -> int:
+    """cos(n π/2)."""
+    return (1, 0, -1, 0)[n % 4]
+
+
+sinc_p = smooth(
+    "sinc",
+    _sinc_value,
+    lambda _out, x, t, *, order: t * bind(sinc_p, x, order=order + 1),
+    batch=same_call,
+)
+
+
+@implements_traced(np.sinc)
+def sinc(x: Any) -> Any:
+    """`numpy.sinc`: sin(π x) / (π x); accurate around 0 in all orders."""
+    return bind(sinc_p, as_operand(x), order=0)
