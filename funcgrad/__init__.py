@@ -11,21 +11,40 @@ from funcgrad.core.program import Program
 from funcgrad.flatten_util import ravel_pytree
 from funcgrad.transforms.arguments import FLOAT0 as float0
 from funcgrad.transforms.autodiff import grad, value_and_grad, vjp
+from funcgrad.transforms.custom import custom_jvp, custom_rule, custom_vjp
 from funcgrad.transforms.forward import jvp
+from funcgrad.transforms.jacobian import hessian, hvp, jacfwd, jacobian, jacrev
+from funcgrad.transforms.linear import linear_transpose, linearize
+from funcgrad.transforms.program import make_program
+from funcgrad.transforms.stop_gradient import stop_gradient
+from funcgrad.transforms.vmap import vmap
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Program",
+    "custom_jvp",
+    "custom_rule",
+    "custom_vjp",
     "debug_mutation",
     "errors",
     "float0",
     "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
     "jvp",
+    "linear_transpose",
+    "linearize",
+    "make_program",
     "nn",
     "numpy",
     "ravel_pytree",
+    "stop_gradient",
     "tree",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

@@ -32,7 +32,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "primitives": (),
     "numpy": (),
     "nn": (),
-    "transforms": ("arguments", "autodiff", "jacobian", "vmap", "custom", "program"),
+    "transforms": ("arguments", "autodiff", "vmap", "jacobian", "custom", "program"),
     "flatten_util": (),
     "testing": (),
     "__init__": (),

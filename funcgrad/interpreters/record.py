@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from funcgrad.core.modes import MODES
 from funcgrad.core.primitive import Primitive
+from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Trace, Tracer, bind, leaked
 from funcgrad.core.wengert import Partials, Record
 from funcgrad.errors import MutatedArrayError, TracerAssignmentError, user_line
@@ -38,6 +39,13 @@ class RecordTracer(Tracer):
     def made_by(self) -> Primitive | None:
         record = self.owner.records[self.index]
         return None if record is None else record[0]
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs:  # the shortest way for `array * tracer`
+            implementation = DISPATCH.get(ufunc)
+            if implementation is not None:
+                return implementation(*args)
+        return super().__array_ufunc__(ufunc, method, *args, **kwargs)
 
     def _check_plain(self, kind: str) -> None:
         del kind

@@ -355,9 +355,7 @@ def kron(a: Any, b: Any) -> Any:
     shape_b = (1,) * (rank - rank_of(b)) + shape_of(b)
     x = reshape(a, tuple(n for length in shape_a for n in (length, 1)))
     y = reshape(b, tuple(n for length in shape_b for n in (1, length)))
-    return reshape(
-        np.multiply(x, y), tuple(m * n for m, n in zip(shape_a, shape_b, strict=True))
-    )
+    return reshape(np.multiply(x, y), tuple(m * n for m, n in zip(shape_a, shape_b, strict=True)))
 
 
 @implements_traced(np.cross)
@@ -394,5 +392,3 @@ def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     if shape_of(x1)[axis] != 3 or shape_of(x2)[axis] != 3:
         raise ValueError("Both input arrays must be (arrays of) 3-dimensional vectors")
     return cross(x1, x2, axis=axis)
-
-

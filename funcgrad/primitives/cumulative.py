@@ -1,8 +1,8 @@
 """Running sums, products and extrema along an axis.
 
-Their tangents come from a scan of log₂ n steps (W. D. Hillis and G. L. Steele, Commun. ACM 29, 1986)
-over pairs (value, tangent), which never divides: running products are right with zeros, to any order
-of derivative.
+Their tangents come from a scan of log₂ n steps over pairs (value, tangent), which never divides:
+running products are right with zeros, to any order of derivative (W. D. Hillis and G. L. Steele,
+Commun. ACM 29, 1986).
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.primitive import Primitive
 from funcgrad.core.protocols import UFUNC_METHODS
 from funcgrad.core.tracer import bind
 from funcgrad.families.batching import same_call
@@ -67,7 +68,7 @@ def _cumprod_jvp(_out: Any, x: Any, t: Any, *, axis: int) -> Any:
     return scan(product_rule, (x, t), axis)[1]
 
 
-cumsum_p = linear(
+cumsum_p: Primitive = linear(
     "cumsum",
     _cumsum_value,
     lambda ct, _x, *, axis, reverse: bind(cumsum_p, ct, axis=axis, reverse=not reverse),
@@ -199,9 +200,11 @@ def _accumulate(running: Callable[[Any, int], Any]) -> Callable[..., Any]:
     return accumulate
 
 
+def _of_primitive(primitive: Primitive) -> Callable[[Any, int], Any]:
+    return lambda a, axis: bind(primitive, a, axis=axis)
+
+
 UFUNC_METHODS[np.add, "accumulate"] = _accumulate(cumsum)
 UFUNC_METHODS[np.multiply, "accumulate"] = _accumulate(cumprod)
 for _ufunc, _primitive in RUNNING_EXTREMA.items():
-    UFUNC_METHODS[_ufunc, "accumulate"] = _accumulate(
-        lambda a, axis, primitive=_primitive: bind(primitive, a, axis=axis)
-    )
+    UFUNC_METHODS[_ufunc, "accumulate"] = _accumulate(_of_primitive(_primitive))

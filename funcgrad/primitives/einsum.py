@@ -157,8 +157,9 @@ def multi_dot(arrays: Sequence[Any], *, out: Any = None) -> Any:
         return bind(matmul_p, product(first, cut), product(cut + 1, last))
 
     result = product(0, len(chain) - 1)
-    shape = shape_of(result)
-    return reshape(result, shape[row : 1 if column else 2]) if row or column else result
+    if row or column:
+        return result[(0 if row else slice(None), 0 if column else slice(None))]
+    return result
 
 
 def _cheapest_cuts(lengths: Sequence[int]) -> dict[tuple[int, int], int]:

@@ -228,14 +228,14 @@ remainder = elementwise(
     np.remainder,
     None,
     lambda _z, x, y, t: -(t * np.floor_divide(x, y)),
-    domain=((2.1, 2.9), (0.4, 0.45)),
+    domain=((2.2, 2.8), (0.95, 1.05)),
     analytic=False,
 )
 fmod = elementwise(
     np.fmod,
     None,
     lambda _z, x, y, t: -(t * np.trunc(x / y)),
-    domain=((2.1, 2.9), (0.4, 0.45)),
+    domain=((2.2, 2.8), (0.95, 1.05)),
     analytic=False,
 )
 copysign = elementwise(

@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 Axes = tuple[int, ...]
+_reduce: Any = np.add.reduce  # its overloads know no axis that is an int or a tuple
 
 
 def quiet() -> np.errstate:
@@ -41,7 +42,7 @@ def quiet() -> np.errstate:
 def total(x: Any, axis: Axes | int, keepdims: bool = True) -> Any:
     """Sum over axes, of arrays and tracers."""
     if type(x) is np.ndarray:
-        return np.add.reduce(x, axis=axis, keepdims=keepdims)
+        return _reduce(x, axis=axis, keepdims=keepdims)
     return np.sum(x, axis=axis, keepdims=keepdims)
 
 
@@ -71,7 +72,7 @@ def normalised(below: Any, axis: Axes | int) -> tuple[Any, Any]:
 
 def _softmax_value(x: Any, *, axis: Axes) -> Any:
     x = np.asarray(real_operand("softmax", x))
-    return softmax_of(x, axis) if x.size else x.copy()
+    return softmax_of(x, axis) if x.size and axis else np.ones_like(x)[()]
 
 
 def softmax_of(x: Any, axis: Axes | int) -> Any:
@@ -83,7 +84,7 @@ def softmax_of(x: Any, axis: Axes | int) -> Any:
 
 def _log_softmax_value(x: Any, *, axis: Axes) -> Any:
     x = np.asarray(real_operand("log_softmax", x))
-    return log_softmax_of(x, axis) if x.size else x.copy()
+    return log_softmax_of(x, axis) if x.size and axis else np.zeros_like(x)[()]
 
 
 def log_softmax_of(x: Any, axis: Axes | int) -> Any:
@@ -99,7 +100,7 @@ def _logsumexp_value(x: Any, *, axis: Axes, keepdims: bool) -> Any:
         return +x
     x = np.asarray(x)
     if not x.size:
-        return np.logaddexp.reduce(x, axis=axis, keepdims=keepdims, initial=-np.inf)
+        return np.full_like(np.sum(x, axis=axis, keepdims=keepdims), -np.inf)[()]
     top, below = shifted(x, axis)
     out = np.log(normalised(below, axis)[1])
     out += top

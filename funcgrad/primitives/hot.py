@@ -18,7 +18,7 @@ from funcgrad.primitives.reduction import mean, mean_p, spread, sum_, sum_p
 __all__ = ["fast_matmul", "fast_mean", "fast_sum"]
 
 _reduce = np.add.reduce
-_FAST_DTYPES = frozenset({np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.complex128)})
+_FAST_DTYPES = "fdD"
 SMALL_FILL = 16384
 """Arrays of at most so many elements are filled; larger ones are a view with strides of zero."""
 
@@ -81,7 +81,7 @@ def _reduction(
             and dtype is None
             and out is None
             and not options
-            and a.value.dtype in _FAST_DTYPES
+            and a.value.dtype.char in _FAST_DTYPES
         ):
             x = a.value
             if axis is None and keepdims is False:

@@ -15,7 +15,6 @@ from funcgrad.families.batching import aligned, same_call
 from funcgrad.families.shapes import (
     as_operand,
     cast_like,
-    dtype_of,
     rank_of,
     shape_of,
     unbroadcast,
@@ -25,6 +24,7 @@ from funcgrad.primitives.plain import implements_traced, is_complex
 from funcgrad.primitives.structural import astype, reshape, swapaxes
 
 __all__ = ["cholesky", "det", "inv", "matrix_power", "slogdet", "solve"]
+
 
 def adjoint(x: Any) -> Any:
     """The conjugate transpose of the last two axes."""
@@ -76,7 +76,7 @@ def _solve_vjp(
     """Aᵀ w = ct; the cotangents are w for b, and -w xᵀ for A."""
     del params
     a, b = args
-    shapes, dtypes = (shape_of(a), shape_of(b)), (dtype_of(a), dtype_of(b))
+    shapes, dtypes = (shape_of(a), shape_of(b)), (a.dtype, b.dtype)
 
     def pull(ct: Any, residuals: Any) -> Any:
         a, x = residuals
@@ -86,9 +86,7 @@ def _solve_vjp(
             parts.append((-np.matmul(w, swapaxes(x, -1, -2)), 0))
         if active[1]:
             parts.append((w, 1))
-        fitted = tuple(
-            cast_like(unbroadcast(part, shapes[i]), dtypes[i]) for part, i in parts
-        )
+        fitted = tuple(cast_like(unbroadcast(part, shapes[i]), dtypes[i]) for part, i in parts)
         return fitted if len(fitted) > 1 else fitted[0]
 
     return pull, (a, out if active[0] else None)
@@ -191,7 +189,7 @@ def _third(a: Any, e: Any, t: Any) -> Any:
     """The second derivative of adj at a regular A in the directions E and T."""
     b = inv(a)
     be, bt = np.matmul(b, e), np.matmul(b, t)
-    tr_e, tr_t = (_on_matrices(np.trace(m, axis1=-2, axis2=-1)) for m in (be, bt))
+    tr_e, tr_t = (_on_matrices(np.einsum("...ii", m)) for m in (be, bt))
     tr_et = _on_matrices(_trace_of_product(be, bt))
     beb, btb = np.matmul(be, b), np.matmul(bt, b)
     inner = (
@@ -213,7 +211,7 @@ def _adjugate_dot_vjp(
 ) -> tuple[Pull | None, Any]:
     """The derivatives of det are symmetric forms: each is its own transpose, up to that of ct."""
     del out, params
-    dtypes = [dtype_of(arg) for arg in args]
+    dtypes = [arg.dtype for arg in args]
 
     def pull(ct: Any, residuals: Any) -> Any:
         a, e = residuals

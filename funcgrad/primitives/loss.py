@@ -16,7 +16,7 @@ from funcgrad.core.primitive import Primitive, Pull, register
 from funcgrad.core.tracer import bind
 from funcgrad.families.shapes import in_front, rank_of, shape_of
 from funcgrad.interpreters.record import RecordTracer
-from funcgrad.primitives.fused import log_softmax_p, quiet, shifted, softmax_p
+from funcgrad.primitives.fused import log_softmax_p, normalised, quiet, shifted, softmax_p
 from funcgrad.primitives.reduction import mean, sum_
 from funcgrad.primitives.special import FLOATS, expit, logistic, push
 from funcgrad.primitives.structural import expand_dims
@@ -24,8 +24,10 @@ from funcgrad.primitives.structural import expand_dims
 __all__ = ["bce_with_logits", "integer_cross_entropy", "one_hot", "softmax_cross_entropy"]
 
 Mask = tuple[bool, ...]
-FEW = 16
+FEW = 32
 """Up to so many elements a loop over Python floats is faster than NumPy's calls."""
+SHORT = 64
+"""Rows of at most so many classes are reduced across, see `_class_first`."""
 
 
 # --- reductions -------------------------------------------------------------------------------
@@ -72,6 +74,10 @@ def _bce(z: Any, y: Any) -> Any:
     return loss
 
 
+def _mean(loss: Any) -> Any:
+    return np.add.reduce(loss, axis=None) / loss.size
+
+
 def _bce_of_few(z: Any, y: Any) -> tuple[Any, Any]:
     """Mean loss and its derivative by z, by a loop over Python floats."""
     total = 0.0
@@ -94,6 +100,8 @@ def _bce_of_few(z: Any, y: Any) -> tuple[Any, Any]:
 
 
 def _bce_value(z: Any, y: Any, *, reduction: str) -> Any:
+    if reduction == "mean" and _alike(z, y) and z.size <= FEW and z.dtype == np.float64:
+        return _bce_of_few(z, y)[0]
     return _reduced(_bce(z, y), reduction)
 
 
@@ -127,7 +135,7 @@ def _bce_vjp(
     return pull, (slope, z)
 
 
-bce_p = register(
+bce_p: Primitive = register(
     Primitive(
         name="bce_with_logits",
         value=_bce_value,
@@ -154,7 +162,7 @@ def record_bce_mean(tracer: RecordTracer, y: Any) -> RecordTracer | None:
     if z.size <= FEW and z.dtype == np.float64:
         value, slope = _bce_of_few(z, y)
     else:
-        value = mean(_bce(z, y))
+        value = _mean(_bce(z, y))
         slope = logistic(z) - y
         slope /= z.size
     return push(tracer, bce_p, operator.mul, slope, value)
@@ -185,9 +193,9 @@ def _class_first(axis: int, *arrays: Any) -> tuple[int, Any]:
     return axis, arrays
 
 
-def _like(array: Any, other: Any) -> Any:
-    """The array with the axes of the other: those of `_class_first` put back."""
-    return array if array.shape == other.shape else np.ascontiguousarray(array.T)
+def _restored(array: Any, axis: int) -> Any:
+    """The array with its axes put back, if `_class_first` has moved them."""
+    return np.ascontiguousarray(array.T) if axis == 0 else array
 
 
 def _soft_parts(z: Any, y: Any, axis: int) -> tuple[Any, Any, Any, Any]:
@@ -197,7 +205,9 @@ def _soft_parts(z: Any, y: Any, axis: int) -> tuple[Any, Any, Any, Any]:
     with quiet():
         linear = np.add.reduce(y * below, axis=axis, keepdims=True)
     if np.isnan(linear).any():  # 0 · inf, unless an operand is nan
-        linear = np.add.reduce(np.where(y == 0, 0, y) * np.where(y == 0, 0, below), axis=axis, keepdims=True)
+        linear = np.add.reduce(
+            np.where(y == 0, 0, y) * np.where(y == 0, 0, below), axis=axis, keepdims=True
+        )
     weights, norm = normalised(below, axis)
     return mass * np.log(norm) - linear, weights, norm, mass
 
@@ -217,7 +227,7 @@ def _soft_slope(z: Any, y: Any, axis: int) -> Any:
 def _soft_jvp(out: Any, args: Sequence[Any], dots: Sequence[Any], params: dict[str, Any]) -> Any:
     del out
     (z, y), (z_dot, y_dot), axis = args, dots, params["axis"]
-    total = None if z_dot is None else _soft_slope(z, y, axis) * z_dot
+    total: Any = None if z_dot is None else _soft_slope(z, y, axis) * z_dot
     if y_dot is not None:
         by_y = -(bind(log_softmax_p, z, axis=(axis,)) * y_dot)
         total = by_y if total is None else total + by_y
@@ -254,7 +264,7 @@ def _soft_vjp(
     return pull, (slope, logs)
 
 
-soft_p = register(
+soft_p: Primitive = register(
     Primitive(
         name="softmax_cross_entropy",
         value=_soft_value,
@@ -285,7 +295,7 @@ def record_soft_mean(tracer: RecordTracer, y: Any, axis: int) -> RecordTracer | 
     slope *= mass
     slope -= targets
     slope /= count
-    return push(tracer, soft_p, operator.mul, _like(slope, y), mean_of(loss))
+    return push(tracer, soft_p, operator.mul, _restored(slope, place), _mean(loss))
 
 
 # --- categorical cross-entropy with class numbers ---------------------------------------------
@@ -311,9 +321,9 @@ def _integer_parts(z: Any, labels: Any, axis: int) -> tuple[Any, Any, Any]:
     """Losses, with the class axis kept, exp(z - max z) and its sum, of plain operands."""
     _, below = shifted(z, axis)
     if z.ndim == 2:
-        other = np.arange(len(labels))
-        place = (labels, other) if axis == 0 else (other, labels)
-        linear = below[place].reshape((1, -1) if axis == 0 else (-1, 1))
+        examples = np.arange(len(labels))
+        place = (labels, examples) if axis in (0, -2) else (examples, labels)
+        linear = np.expand_dims(below[place], axis)
     else:
         linear = np.take_along_axis(below, np.expand_dims(labels, axis), axis)
     weights, norm = normalised(below, axis)
@@ -325,7 +335,8 @@ def _integer_value(z: Any, labels: Any, *, axis: int, reduction: str) -> Any:
     if not z.size:
         _check_labels(labels, z.shape[axis])
         return _reduced(np.zeros(labels.shape, z.dtype), reduction)
-    return _reduced(_integer_parts(z, labels, axis)[0], reduction)
+    _check_labels(labels, z.shape[axis])
+    return _reduced(_integer_parts(z, labels, axis)[0].squeeze(axis)[()], reduction)
 
 
 def _integer_slope(z: Any, labels: Any, axis: int) -> Any:
@@ -337,7 +348,9 @@ def _integer_slope(z: Any, labels: Any, axis: int) -> Any:
 def _integer_jvp(out: Any, args: Sequence[Any], dots: Sequence[Any], params: dict[str, Any]) -> Any:
     del out
     axis = params["axis"]
-    return _reduced(np.sum(_integer_slope(*args, axis) * dots[0], axis=axis), params["reduction"])
+    return _reduced(
+        np.sum(_integer_slope(args[0], args[1], axis) * dots[0], axis=axis), params["reduction"]
+    )
 
 
 def _integer_vjp(
@@ -349,10 +362,10 @@ def _integer_vjp(
     def pull(ct: Any, slope: Any) -> Any:
         return _spread_share(ct, reduction, count, axis) * slope
 
-    return pull, _integer_slope(*args, axis)
+    return pull, _integer_slope(args[0], args[1], axis)
 
 
-integer_p = register(
+integer_p: Primitive = register(
     Primitive(
         name="softmax_cross_entropy_with_integer_labels",
         value=_integer_value,
@@ -375,6 +388,15 @@ def record_integer_mean(tracer: RecordTracer, labels: Any, axis: int) -> RecordT
     z = tracer.value
     if type(z) is not np.ndarray or z.dtype not in FLOATS or not z.size:
         return None
-    loss, slope = _integer_parts(z, labels, axis)
-    slope /= _rows(z, axis)
-    return push(tracer, integer_p, operator.mul, slope, mean(loss))
+    _check_labels(labels, z.shape[axis])
+    place, (z,) = _class_first(axis, z)
+    loss, slope, norm = _integer_parts(z, labels, place)
+    count = loss.size
+    slope /= norm * count
+    classes = z.shape[place]
+    if slope.ndim == 2 and place != -2:
+        examples = np.arange(count)
+        slope[(labels, examples) if place == 0 else (examples, labels)] -= 1 / count
+    else:
+        slope -= one_hot(labels, classes, place) / z.dtype.type(count)
+    return push(tracer, integer_p, operator.mul, _restored(slope, place), _mean(loss))

@@ -12,7 +12,7 @@ from funcgrad.families.batching import same_call
 from funcgrad.families.shapes import as_operand, negative_axes, negative_axis, rank_of, shape_of
 from funcgrad.families.smooth import smooth
 from funcgrad.primitives.linalg import adjoint
-from funcgrad.primitives.plain import implements_traced, is_complex
+from funcgrad.primitives.plain import as_scalar, implements_traced, is_complex
 from funcgrad.primitives.reduction import kept_shape
 from funcgrad.primitives.structural import astype, moveaxis, reshape, where
 
@@ -25,7 +25,7 @@ def _norm_value(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
         total = np.linalg.norm(x)
         return total.reshape((1,) * np.ndim(x)) if keepdims else total
     squares = (np.conjugate(x) * x).real if is_complex(x) else x * x
-    return np.sqrt(np.add.reduce(squares, axis=axis, keepdims=keepdims))
+    return np.sqrt(np.sum(squares, axis=axis, keepdims=keepdims))
 
 
 def _norm_jvp(out: Any, x: Any, t: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -41,42 +41,47 @@ norm_p = smooth("norm", _norm_value, _norm_jvp, batch=same_call, analytic=False)
 
 # --- singular values --------------------------------------------------------------------------
 #
-# NOTE. With A = U S Vᴴ (thin), and W = Uᴴ Ȧ V:  Ṡ = Re diag W, and
+# NOTE. With A = U S Vᴴ (thin), and Uᴴ Ȧ V = H + K, H Hermitian and K anti-Hermitian: Ṡ = diag H,
 #
-#     U̇ = U (F ∘ (W S + S Wᴴ)) + (1 - U Uᴴ) Ȧ V S⁻¹ + U i Im diag(W) / 2S,
-#     V̇ = V (F ∘ (S W + Wᴴ S)) + (1 - V Vᴴ) Ȧᴴ U S⁻¹ - V i Im diag(W) / 2S,  Fᵢⱼ = 1 / (sⱼ² - sᵢ²).
+#     U̇ = U (E ∘ H + G ∘ K) + (1 - U Uᴴ) Ȧ V S⁻¹,       Eᵢⱼ = 1 / (sⱼ - sᵢ),
+#     V̇ = V (E ∘ H - G ∘ K) + (1 - V Vᴴ) Ȧᴴ U S⁻¹,      Gᵢⱼ = 1 / (sⱼ + sᵢ).
 #
-# Here only the singular values are given out. U̇ and V̇ serve their second derivatives; for equal
-# singular values F is taken as 0, which is right for functions that treat these alike.
+# Here only the singular values are given out; U̇ and V̇ serve their second derivatives. For equal
+# singular values E is taken as 0, which is right for functions that treat these alike.
 
 
-def _scaled(x: Any, s: Any) -> Any:
-    return x * np.expand_dims(s, -2)
+def _inverse(x: Any, tolerance: Any) -> Any:
+    """1 / x, and 0 where x is zero but for rounding."""
+    zero = np.abs(x) <= tolerance
+    return where(zero, 0, 1 / where(zero, 1, x))
 
 
-def _svd_jvp(out: tuple[Any, Any, Any], _a: Any, t: Any) -> tuple[Any, Any, Any]:
+def _rounding(s: Any, shape: tuple[int, ...]) -> Any:
+    """How far singular values may be from the truth, in shape (..., 1)."""
+    largest = np.max(s, axis=-1, keepdims=True, initial=0)
+    return largest * (max(shape[-2:]) * float(np.finfo(s.dtype).eps))
+
+
+def _svd_jvp(out: tuple[Any, Any, Any], a: Any, t: Any) -> tuple[Any, Any, Any]:
     u, s, vh = out
     v, uh = adjoint(vh), adjoint(u)
-    m, k, n = shape_of(u)[-2], shape_of(s)[-1], shape_of(v)[-2]
-    w = np.matmul(np.matmul(uh, t), v)
-    wh = adjoint(w)
+    m, n = shape_of(a)[-2:]
+    k = min(m, n)
+    tolerance = _rounding(s, (m, n))
     rows, columns = np.expand_dims(s, -1), np.expand_dims(s, -2)
-    gap = (columns - rows) * (columns + rows)
-    f = where(gap == 0, 0, 1 / where(gap == 0, 1, gap))
-    inverse = where(s == 0, 0, 1 / where(s == 0, 1, s))
-    u_dot = np.matmul(u, f * (w * columns + rows * wh))
-    v_dot = np.matmul(v, f * (rows * w + wh * columns))
-    diagonal = np.diagonal(w, axis1=-2, axis2=-1)
-    if is_complex(u):
-        turn = 1j * np.imag(diagonal) * inverse / 2
-        u_dot, v_dot = u_dot + _scaled(u, turn), v_dot - _scaled(v, turn)
+    pair_tolerance = np.expand_dims(tolerance, -1)
+    w = np.matmul(np.matmul(uh, t), v)
+    even = _inverse(columns - rows, pair_tolerance) * ((w + adjoint(w)) / 2)
+    odd = _inverse(columns + rows, pair_tolerance) * ((w - adjoint(w)) / 2)
+    u_dot, v_dot = np.matmul(u, even + odd), np.matmul(v, even - odd)
+    inverse = np.expand_dims(_inverse(s, tolerance), -2)
     if m > k:
         tv = np.matmul(t, v)
-        u_dot = u_dot + _scaled(tv - np.matmul(u, np.matmul(uh, tv)), inverse)
+        u_dot = u_dot + (tv - np.matmul(u, np.matmul(uh, tv))) * inverse
     if n > k:
         tu = np.matmul(adjoint(t), u)
-        v_dot = v_dot + _scaled(tu - np.matmul(v, np.matmul(vh, tu)), inverse)
-    return u_dot, np.real(diagonal), adjoint(v_dot)
+        v_dot = v_dot + (tu - np.matmul(v, np.matmul(vh, tu))) * inverse
+    return u_dot, np.real(np.einsum("...ii->...i", w)), adjoint(v_dot)
 
 
 thin_svd_p = smooth(
@@ -92,9 +97,7 @@ def _svdvals_jvp(s: Any, a: Any, t: Any) -> Any:
     """ṡ = Re diag(Uᴴ Ȧ V), and 0 for singular values that are zero but for rounding."""
     u, _, vh = bind(thin_svd_p, a)
     parts = np.sum(np.conjugate(u) * np.matmul(t, adjoint(vh)), axis=-2)
-    largest = np.max(s, axis=-1, keepdims=True, initial=0)
-    tolerance = largest * (max(shape_of(a)[-2:]) * np.finfo(s.dtype).eps)
-    return where(s <= tolerance, 0, np.real(parts))
+    return where(s <= _rounding(s, shape_of(a)), 0, np.real(parts))
 
 
 svdvals_p = smooth(
@@ -141,7 +144,7 @@ def _vector_norm(x: Any, order: Any, axis: tuple[int, ...], keepdims: bool) -> A
     root = size.dtype.type(1) / size.dtype.type(order)
     if order < 0:
         return np.power(total, root)
-    return where(total == 0, 0, np.power(where(total == 0, 1, total), root))
+    return as_scalar(where(total == 0, 0, np.power(where(total == 0, 1, total), root)))
 
 
 def _matrix_norm(x: Any, order: Any, axis: tuple[int, int], keepdims: bool) -> Any:
@@ -153,11 +156,13 @@ def _matrix_norm(x: Any, order: Any, axis: tuple[int, int], keepdims: bool) -> A
         return bind(norm_p, x, axis=tuple(sorted(axis)), keepdims=keepdims)
     if order in (2, -2, "nuc"):
         values = bind(svdvals_p, moveaxis(x, (row, column), (-2, -1)))
-        reduce = {2: np.max, -2: np.min, "nuc": np.sum}[order]
+        reduce: Any = {2: np.max, -2: np.min, "nuc": np.sum}[order]
         result = reduce(values, axis=-1)
     elif order in (1, -1):
         sums = np.sum(np.abs(x), axis=row, keepdims=True)
-        result = _squeezed((np.max if order == 1 else np.min)(sums, axis=column, keepdims=True), axis)
+        result = _squeezed(
+            (np.max if order == 1 else np.min)(sums, axis=column, keepdims=True), axis
+        )
     elif order in (np.inf, -np.inf):
         sums = np.sum(np.abs(x), axis=column, keepdims=True)
         result = _squeezed((np.max if order > 0 else np.min)(sums, axis=row, keepdims=True), axis)
@@ -167,8 +172,8 @@ def _matrix_norm(x: Any, order: Any, axis: tuple[int, int], keepdims: bool) -> A
 
 
 def _squeezed(x: Any, axis: tuple[int, int]) -> Any:
-    rank = rank_of(x)
-    return reshape(x, tuple(n for i, n in enumerate(shape_of(x)) if i - rank not in axis))
+    """Without two axes of length 1."""
+    return x[tuple(0 if i in axis else slice(None) for i in range(-rank_of(x), 0))]
 
 
 @implements_traced(np.linalg.norm)
@@ -176,12 +181,16 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     """`numpy.linalg.norm`, of all orders."""
     x = _inexact(x)
     rank = rank_of(x)
-    if axis is None and (ord is None or (ord in ("f", "fro") and rank == 2) or (ord == 2 and rank == 1)):
+    if axis is None and (
+        ord is None or (ord in ("f", "fro") and rank == 2) or (ord == 2 and rank == 1)
+    ):
         return _vector_norm(x, None, tuple(range(-rank, 0)), bool(keepdims))
     if axis is None:
         axes = tuple(range(-rank, 0))
     else:
-        axes = tuple(negative_axis(a, rank) for a in (axis if isinstance(axis, tuple | list) else (axis,)))
+        axes = tuple(
+            negative_axis(a, rank) for a in (axis if isinstance(axis, tuple | list) else (axis,))
+        )
     if len(axes) == 1:
         if isinstance(ord, str):
             raise ValueError(f"Invalid norm order '{ord}' for vectors")
@@ -202,5 +211,3 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     """`numpy.linalg.matrix_norm`: of the last two axes."""
     return _matrix_norm(_inexact(x), ord, (-2, -1), bool(keepdims))
-
-

@@ -10,7 +10,14 @@ from funcgrad.core.protocols import implements
 from funcgrad.core.tracer import Tracer
 from funcgrad.errors import TracerAssignmentError, user_line
 
-__all__ = ["implements_traced", "is_complex", "is_traced", "refuse_out", "static_axis"]
+__all__ = [
+    "as_scalar",
+    "implements_traced",
+    "is_complex",
+    "is_traced",
+    "refuse_out",
+    "static_axis",
+]
 
 
 def is_traced(x: Any) -> bool:
@@ -18,6 +25,11 @@ def is_traced(x: Any) -> bool:
     if isinstance(x, list | tuple):
         return any(is_traced(item) for item in x)
     return isinstance(x, Tracer)
+
+
+def as_scalar(x: Any) -> Any:
+    """An array without axes as a NumPy scalar, which is what reductions return."""
+    return x if getattr(x, "shape", None) != () or isinstance(x, np.generic) else x[()]
 
 
 def is_complex(x: Any) -> bool:
@@ -54,11 +66,11 @@ def implements_traced(
 
 def refuse_out(name: str, out: Any) -> None:
     """Raise `TracerAssignmentError` if there is an `out=` array."""
-    if out is not None and out != (None,):
+    if out is not None and not (isinstance(out, tuple) and out == (None,)):
         raise TracerAssignmentError(
-            f"{name}: out= with a traced operand at {user_line()}. The result cannot be written "
-            "into an array without losing its derivative. Leave out= away and use the result, or "
-            "write a = funcgrad.numpy.at(a)[...].set(result)."
+            f"{name}: out= at {user_line()}. A result that is written into an array loses its "
+            "derivative. Leave out= away and use the result, or write "
+            "a = funcgrad.numpy.at(a)[...].set(result)."
         )
 
 

@@ -199,7 +199,7 @@ def reduceat(ufunc: Any) -> Callable[..., Any]:
         place = negative_axis(axis, rank_of(a))
         n = shape_of(a)[place]
         starts = np.asarray(indices)
-        if starts.size and not (0 <= starts.min() and starts.max() < n):
+        if starts.size and not (starts.min() >= 0 and starts.max() < n):
             raise IndexError(f"index out-of-bounds in {ufunc.__name__}.reduceat [0, {n})")
         if ufunc is np.add and np.all(starts[1:] > starts[:-1]):
             return bind(add_reduceat_p, a, starts, axis=place)

@@ -1,10 +1,10 @@
 """Sums, products, means and extrema over axes.
 
-A reduction binds `axis` as a sorted tuple of negative numbers, so that a batch axis in front changes
-nothing.
+A reduction binds `axis` as a sorted tuple of negative numbers, so that a batch axis in front
+changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,21 @@ from funcgrad.families.shapes import (
     as_operand,
     cast_like,
     in_front,
+    masked,
     negative_axes,
     rank_of,
     shape_of,
 )
 from funcgrad.families.smooth import smooth
 from funcgrad.primitives.plain import implements_traced, is_traced, refuse_out, static_axis
-from funcgrad.primitives.structural import astype, broadcast_to, concatenate, reshape, transpose, where
+from funcgrad.primitives.structural import (
+    astype,
+    broadcast_to,
+    concatenate,
+    reshape,
+    transpose,
+    where,
+)
 
 __all__ = [
     "count",
@@ -39,6 +47,7 @@ __all__ = [
 ]
 
 SMALL_FILL = 4096
+_reduce: Callable[..., Any] = np.add.reduce  # its stubs know no variable keepdims
 
 
 def kept_shape(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[int, ...]:
@@ -75,9 +84,7 @@ def last(x: Any, axis: tuple[int, ...]) -> Any:
     shape = shape_of(x)
     rank = len(shape)
     kept = [i for i in range(-rank, 0) if i not in axis]
-    return reshape(
-        transpose(x, (*kept, *axis)), (*(shape[i] for i in kept), count(shape, axis))
-    )
+    return reshape(transpose(x, (*kept, *axis)), (*(shape[i] for i in kept), count(shape, axis)))
 
 
 # --- values and rules -------------------------------------------------------------------------
@@ -85,7 +92,7 @@ def last(x: Any, axis: tuple[int, ...]) -> Any:
 
 def _sum_value(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     if type(x) is np.ndarray:
-        return np.add.reduce(x, axis=None if len(axis) == x.ndim else axis, keepdims=keepdims)
+        return _reduce(x, axis=None if len(axis) == x.ndim else axis, keepdims=keepdims)
     return np.sum(x, axis=axis, keepdims=keepdims)
 
 
@@ -102,7 +109,7 @@ def _masked_sum_batch(
 
 def _mean_value(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     if type(x) is np.ndarray and x.dtype.kind in "fc" and x.dtype.itemsize > 2 and x.size:
-        total = np.add.reduce(x, axis=None if len(axis) == x.ndim else axis, keepdims=keepdims)
+        total = _reduce(x, axis=None if len(axis) == x.ndim else axis, keepdims=keepdims)
         return total / x.dtype.type(count(x.shape, axis))
     return np.mean(x, axis=axis, keepdims=keepdims)
 
@@ -121,6 +128,27 @@ def _extremum_jvp(out: Any, x: Any, t: Any, *, axis: tuple[int, ...], keepdims: 
     ties = np.sum(chosen, axis=axis, keepdims=True)
     part = where(chosen, t, 0) / astype(ties, t.dtype)
     return np.sum(part, axis=axis, keepdims=keepdims)
+
+
+def _extremum_vjp(
+    out: Any, args: Any, active: tuple[bool, ...], params: dict[str, Any]
+) -> tuple[Any, Any]:
+    """The transpose of `_extremum_jvp`, with a shorter way where nothing ties."""
+    del active
+    axis = params["axis"]
+    kept = kept_shape(shape_of(args[0]), axis)
+
+    def pull(ct: Any, residuals: Any) -> Any:
+        out, x = residuals
+        full, ct = reshape(out, kept), reshape(ct, kept)
+        chosen = x == full
+        if type(chosen) is np.ndarray and np.count_nonzero(chosen) == np.size(out):
+            return masked(chosen, broadcast_to(ct, x.shape))
+        chosen = chosen | (x != x)  # noqa: PLR0124  # NaN
+        ties = np.sum(chosen, axis=axis, keepdims=True)
+        return where(chosen, ct / astype(ties, ct.dtype), 0)
+
+    return pull, (out, args[0])
 
 
 def _prod_jvp(_out: Any, x: Any, t: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -166,6 +194,7 @@ max_p = smooth(
     lambda x, *, axis, keepdims: np.max(x, axis=axis, keepdims=keepdims),
     _extremum_jvp,
     batch=same_call,
+    vjp=_extremum_vjp,
     analytic=False,
 )
 min_p = smooth(
@@ -173,6 +202,7 @@ min_p = smooth(
     lambda x, *, axis, keepdims: np.min(x, axis=axis, keepdims=keepdims),
     _extremum_jvp,
     batch=same_call,
+    vjp=_extremum_vjp,
     analytic=False,
 )
 
@@ -278,13 +308,14 @@ def _extremum(primitive: Any, a: Any, axis: Any, keepdims: bool, initial: Any, m
                 "mask one has to specify 'initial'"
             )
         a = where(mask, a, _beyond(primitive, a.dtype))
-    params = {"axis": negative_axes(axis, rank_of(a)), "keepdims": bool(keepdims)}
+    axes = negative_axes(axis, rank_of(a))
+    params: dict[str, Any] = {"axis": axes, "keepdims": bool(keepdims)}
     if initial is None:
         return bind(primitive, a, **params)
     further = np.maximum if primitive is max_p else np.minimum
     if not is_traced(initial):
         initial = np.asarray(initial, a.dtype)[()]
-    if count(shape_of(a), params["axis"]) == 0:
+    if count(shape_of(a), axes) == 0:
         return astype(np.sum(a, **params), a.dtype) + initial
     return further(bind(primitive, a, **params), initial)
 

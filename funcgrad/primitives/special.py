@@ -216,7 +216,7 @@ erfc = special("erfc", erfc_value, lambda _y, x, t: -(t * bell(x)))
 
 # --- gamma function ---------------------------------------------------------------------------
 
-polygamma_p = smooth(
+polygamma_p: Primitive = smooth(
     "polygamma",
     lambda x, *, n: special_values.polygamma(n, real_operand("polygamma", x)),
     lambda _out, x, t, *, n: t * bind(polygamma_p, x, n=n + 1),

@@ -15,7 +15,13 @@ from funcgrad.families.shapes import (
     shape_of,
 )
 from funcgrad.families.smooth import smooth
-from funcgrad.primitives.plain import implements_traced, is_complex, refuse_out, static_axis
+from funcgrad.primitives.plain import (
+    as_scalar,
+    implements_traced,
+    is_complex,
+    refuse_out,
+    static_axis,
+)
 from funcgrad.primitives.reduction import (
     count,
     max_,
@@ -75,18 +81,19 @@ std_p = smooth(
 
 
 def _square(x: Any) -> Any:
-    """|x|²."""
-    return np.real(np.multiply(x, np.conjugate(x))) if is_complex(x) else np.multiply(x, x)
+    """|x|², in NumPy's steps."""
+    if not is_complex(x):
+        return np.multiply(x, x)
+    re, im = np.real(x), np.imag(x)
+    return re * re + im * im
 
 
 def _root(x: Any) -> Any:
     """√x, whose derivative at 0 is 0."""
-    return where(x == 0, 0, np.sqrt(where(x == 0, 1, x)))
+    return as_scalar(where(x == 0, 0, np.sqrt(where(x == 0, 1, x))))
 
 
-def _spread_of(
-    a: Any, axis: Any, ddof: float, keepdims: bool, mask: Any, center: Any
-) -> Any:
+def _spread_of(a: Any, axis: Any, ddof: float, keepdims: bool, mask: Any, center: Any) -> Any:
     """The variance in NumPy's own steps, for `where=` and `mean=`."""
     if center is None:
         number = number_of(a, axis, True, mask)
@@ -174,7 +181,9 @@ def _weights(weights: Any, a: Any, axis: Any) -> Any:
     rank = len(shape)
     axes = [negative_axis(one, rank) for one in (axis if isinstance(axis, tuple) else (axis,))]
     if shape_of(w) != tuple(shape[one] for one in axes):
-        raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
+        raise ValueError(
+            "Shape of weights must be consistent with shape of a along specified axis."
+        )
     w = transpose(w, sorted(range(len(axes)), key=lambda i: axes[i]))
     return reshape(w, tuple(n if i - rank in axes else 1 for i, n in enumerate(shape)))
 
@@ -278,7 +287,7 @@ def _nan_spread(
     number = np.sum(valid, axis=axis, keepdims=keepdims)
     total = sum_(_square(apart), axis, keepdims=keepdims)
     freedom = astype(number, total.dtype) - ddof
-    return where(freedom > 0, total / where(freedom > 0, freedom, 1), np.nan)
+    return as_scalar(where(freedom > 0, total / where(freedom > 0, freedom, 1), np.nan))
 
 
 @implements_traced(np.nanvar)
@@ -328,7 +337,7 @@ def _nan_extremum(
     if initial is not None:
         return found
     some = np.sum(valid, axis=static_axis(axis), keepdims=keepdims) > 0
-    return where(some, found, np.nan)
+    return as_scalar(where(some, found, np.nan))
 
 
 @implements_traced(np.nanmax)
@@ -357,5 +366,3 @@ def nanmin(
     """`numpy.nanmin`: the smallest of what is no NaN; ties share the derivative evenly."""
     refuse_out("nanmin", out)
     return _nan_extremum(min_, np.inf, a, axis, keepdims, initial, where)
-
-

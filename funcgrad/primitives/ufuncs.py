@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core.primitive import PRIMITIVES
+from funcgrad.core.primitive import PRIMITIVES, Primitive
 from funcgrad.core.protocols import DISPATCH, implements, unsupported
 from funcgrad.core.tracer import bind, plain_value
 from funcgrad.families.batching import same_call
@@ -62,7 +62,11 @@ def _masked(mask: Any, out: Any) -> Any:
 def _cast(ufunc: Any, number: int, operand: Any, dtype: np.dtype[Any], casting: Any) -> Any:
     own = dtype_of(operand)
     if own is None:
-        return dtype.type(operand) if type(operand) in (int, float, complex) else astype(operand, dtype)
+        return (
+            dtype.type(operand)
+            if type(operand) in (int, float, complex)
+            else astype(operand, dtype)
+        )
     if not np.can_cast(own, dtype, casting):
         raise TypeError(
             f"Cannot cast ufunc '{ufunc.__name__}' input {number} from {own!r} to {dtype!r} with "
@@ -265,7 +269,7 @@ def _quarter_cosine(n: int) -> int:
     return (1, 0, -1, 0)[n % 4]
 
 
-sinc_p = smooth(
+sinc_p: Primitive = smooth(
     "sinc",
     _sinc_value,
     lambda _out, x, t, *, order: t * bind(sinc_p, x, order=order + 1),

@@ -5,6 +5,7 @@ Where a key names an element more than once, all operations count, in C order of
 multiplies by each, and so on.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,8 +31,15 @@ from funcgrad.primitives.indexing import (
 )
 from funcgrad.primitives.joining import stack
 from funcgrad.primitives.keys import FULL, BasicKey, decode, encode, is_basic, select
-from funcgrad.primitives.plain import is_traced
-from funcgrad.primitives.structural import astype, broadcast_to, concatenate, reshape, where
+from funcgrad.primitives.plain import implements_traced, is_traced
+from funcgrad.primitives.structural import (
+    as_condition,
+    astype,
+    broadcast_to,
+    concatenate,
+    reshape,
+    where,
+)
 
 __all__ = ["At", "Updates", "at"]
 
@@ -383,6 +391,34 @@ def _places(x: Any, key: Any) -> _StaticPlaces | _ArrayPlaces:
         return _ArrayPlaces(x, chosen.arrays)
     positions = getitem(np.arange(math.prod(shape)).reshape(shape), key)
     return _ArrayPlaces(reshape(x, (-1,)), (positions,))
+
+
+@implements_traced(np.piecewise)
+def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Any:
+    """`numpy.piecewise`: each function sees only the elements where its condition holds."""
+    x = as_operand(x)
+    if isinstance(condlist, bool | np.bool) or (
+        not isinstance(condlist[0], list | np.ndarray | Tracer) and rank_of(x) > 0
+    ):
+        condlist = [condlist]
+    conditions = [as_condition(condition) for condition in condlist]
+    if len(funclist) == len(conditions) + 1:  # the last one is for the rest
+        rest = np.logical_not(functools.reduce(np.logical_or, conditions))
+        conditions.append(rest)
+    elif len(funclist) != len(conditions):
+        count = len(conditions)
+        raise ValueError(
+            f"with {count} condition(s), either {count} or {count + 1} functions are expected"
+        )
+    out = np.zeros_like(x)
+    for condition, function in zip(conditions, funclist, strict=True):
+        if not callable(function):
+            out = at(out)[condition].set(function)
+            continue
+        chosen = x[condition]
+        if chosen.size:
+            out = at(out)[condition].set(function(chosen, *args, **kw))
+    return out
 
 
 DISPATCH["at"] = at

@@ -22,7 +22,7 @@ MAX_SIZE = 64
 
 
 # Choices that one step makes at most: the operation, two operands, parameters.
-CHOICES = 5
+CHOICES = 4
 
 
 class Choose:
@@ -197,8 +197,8 @@ def broadcast(x: Array, y: Array) -> bool:
 def reducing(choose: Choose, variables: Sequence[Operand]) -> str | None:
     """A sum, mean, variance, product or cumulative sum over an axis or over all."""
     x = choose(variables)
-    axis = choose((None, *range(-x.value.ndim, x.value.ndim)))
-    keepdims = choose(("", ", keepdims=True"))
+    every = (None, *range(-x.value.ndim, x.value.ndim))
+    axis, keepdims = choose([(axis, text) for text in ("", ", keepdims=True") for axis in every])
     return str(
         choose(
             (

@@ -8,6 +8,7 @@ This module needs Hypothesis; the rest of `funcgrad.testing` does not.
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -41,6 +42,8 @@ Interval = tuple[float, float]
 
 # How far a half-infinite domain is used.
 SPAN = 4.0
+# The choices of a step of a program; multiples of 60 divide most numbers of options evenly.
+STEP = st.tuples(*[st.integers(0, 59)] * CHOICES)
 # Binary digits of a position in an interval, at least.
 GRID = 8
 
@@ -108,7 +111,7 @@ def broadcastable_shapes(
 
     Example:
         >>> from hypothesis import find
-        >>> find(broadcastable_shapes(2), lambda pair: pair[0] != pair[1])
+        >>> find(broadcastable_shapes(2), lambda pair: pair[0] < pair[1])
         ((), (1,))
     """
     return hnp.mutually_broadcastable_shapes(
@@ -200,7 +203,7 @@ def arrays(
     return values.astype(kind).reshape(size_of)
 
 
-def intervals(domain: Interval, away_from: Sequence[float], margin: float) -> list[Interval]:
+def intervals(domain: Interval, away_from: Sequence[float], margin: float) -> tuple[Interval, ...]:
     """The closed intervals that are left of a domain without the neighbourhoods of its kinks."""
     low, high = map(float, domain)
     if not low < high:
@@ -217,10 +220,11 @@ def intervals(domain: Interval, away_from: Sequence[float], margin: float) -> li
         is_cut_off = (start == low_end != low, stop == high_end != high)
         pieces.append((start + gap * (not is_cut_off[0]), stop - gap * (not is_cut_off[1])))
     # The piece that holds, or is nearest to, zero shrinks best.
-    return sorted(pieces, key=lambda piece: max(piece[0], -piece[1], 0.0))
+    return tuple(sorted(pieces, key=lambda piece: max(piece[0], -piece[1], 0.0)))
 
 
-def grid(pieces: Sequence[Interval], real: np.dtype[Any]) -> st.SearchStrategy[float]:
+@cache  # a draw of an array asks for it again and again
+def grid(pieces: tuple[Interval, ...], real: np.dtype[Any]) -> st.SearchStrategy[float]:
     """Dyadic rationals in the union of intervals, exact in a dtype where its precision allows."""
 
     def multiples(piece: Interval, unit: float) -> st.SearchStrategy[float]:
@@ -322,6 +326,5 @@ def programs(
         )
     )
     values = [draw(arrays(dtype, shape, domain=(-2, 2))) for shape in several]
-    step = st.tuples(*[st.integers(0, 59)] * CHOICES)
-    steps = draw(st.lists(step, min_size=operations, max_size=operations))
+    steps = draw(st.lists(STEP, min_size=operations, max_size=operations))
     return compose(steps, values, scalar=scalar)

@@ -137,11 +137,16 @@ def _other(trace: Trace, leaves: Sequence[Any], call: Call) -> list[Any]:
     """As one operation of whatever trace it is: staging writes it down."""
     outs = list(trace.process(call.rules.primitive, leaves, {"call": call}))
     if isinstance(trace, Stage):  # the program would hide what the function captured
-        known = {trace.id, *_owners(leaves)}
+        known = _owners(leaf.value if _is_of(leaf, trace) else leaf for leaf in leaves)
         for out in outs:
-            if not known.issuperset(_owners([out])):
-                _refuse_captured(call, out)
+            value = out.value if _is_of(out, trace) else out
+            if not known.issuperset(_owners([value])):
+                _refuse_captured(call, value)
     return outs
+
+
+def _is_of(x: Any, trace: Trace) -> bool:
+    return isinstance(x, Tracer) and x.owner is trace
 
 
 def _values(leaves: Sequence[Any], mine: Sequence[bool]) -> list[Any]:

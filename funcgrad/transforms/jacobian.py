@@ -113,7 +113,22 @@ def jacobian(
     or result for each of them stays below 2²² elements (32 MiB of float64), whatever the size of
     the Jacobian.
 
-    Args, results and errors are those of `jacfwd` and `jacrev`.
+    Args:
+        fun: function of arrays or pytrees of arrays.
+        argnums: position or positions of the arguments to differentiate by.
+        has_aux: whether `fun` returns `(out, aux)`, of which only `out` is differentiated.
+        holomorphic: whether `fun` is complex differentiable, with complex arguments and results.
+        allow_int: whether integer arguments may be selected; their derivative is zero.
+        chunk_size: how many rows or columns to compute at once.
+
+    Returns:
+        A function of the same arguments that returns the Jacobian, or `(jacobian, aux)`, in the
+        layout of `jacfwd` and `jacrev`.
+
+    Raises:
+        InputDtypeError: if a selected argument is not floating-point.
+        OutputDtypeError: if arguments and results leave no mode.
+        ArgumentSelectionError: if `argnums` select what is not there.
 
     Example:
         >>> import numpy as np

@@ -36,6 +36,7 @@ from funcgrad.transforms.arguments import (
     lower,
     own,
     result_dtype,
+    run,
     split_aux,
 )
 
@@ -276,7 +277,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
         traced.append(leaf)
     try:
         try:
-            out = fun(*tree.unflatten(structure, traced))
+            out = run(fun, tree.unflatten(structure, traced), {})
         finally:
             trace.close()
         aux = None
@@ -456,7 +457,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[[Any], 
             )
         inputs.append(stage.start(tuple(shape_of(leaf)), dtype))
     try:
-        outs, out_structure = tree.flatten(fun(*tree.unflatten(structure, inputs)))
+        outs, out_structure = tree.flatten(run(fun, tree.unflatten(structure, inputs), {}))
         for out in outs:
             if isinstance(out, Tracer) and out.owner is not stage:
                 lower("linear_transpose", stage, out)

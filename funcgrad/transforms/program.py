@@ -19,6 +19,7 @@ from funcgrad.transforms.arguments import (
     check_output,
     function_name,
     own,
+    run,
 )
 
 __all__ = ["FunctionProgram", "make_program"]
@@ -109,7 +110,7 @@ def make_program(
         rest = iter(given)
         call_args = [args[i] if i in static else next(rest) for i in range(len(args))]
         try:
-            out = fun(*call_args, **call_kwargs)
+            out = run(fun, call_args, call_kwargs)
         finally:
             stage.close()
         outs, out_structure = tree.flatten(out)

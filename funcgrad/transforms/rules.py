@@ -18,7 +18,7 @@ from funcgrad.core.wengert import Aval
 from funcgrad.errors import CustomRuleError
 from funcgrad.families.shapes import cast_like, dtype_of, in_front, shape_of, zeros_like
 from funcgrad.interpreters.batch import Batch
-from funcgrad.transforms.arguments import FLOAT0, dtype_name, is_differentiable, result_dtype
+from funcgrad.transforms.arguments import FLOAT0, dtype_name, is_differentiable, result_dtype, run
 from funcgrad.transforms.vmap import lift, unlift
 from funcgrad.tree.mismatch import children_like, describe
 
@@ -149,12 +149,12 @@ class UserCall(Call):
 
     @override
     def run(self, leaves: Sequence[Any]) -> list[Any]:
-        return self._flat_result(self.rules.fun(*self._arguments(leaves)))
+        return self._flat_result(run(self.rules.fun, self._arguments(leaves), {}))
 
     @override
     def forward(self, leaves: Sequence[Any]) -> tuple[list[Any], list[Any], Any]:
         assert self.rules.fwd is not None
-        pair = self.rules.fwd(*self._arguments(leaves))
+        pair = run(self.rules.fwd, self._arguments(leaves), {})
         out, residuals = self._pair("fwd", pair, "(result, residuals)")
         kept, static = tree.flatten(residuals)
         return self._flat_result(out), kept, static
@@ -165,7 +165,8 @@ class UserCall(Call):
     ) -> list[Any]:
         assert self.rules.bwd is not None
         ct = tree.unflatten(self.out_structure, map(sealed, cts))
-        given = self.rules.bwd(*self._statics(), tree.unflatten(static, map(sealed, residuals)), ct)
+        kept = tree.unflatten(static, map(sealed, residuals))
+        given = run(self.rules.bwd, [*self._statics(), kept, ct], {})
         count = len(self.structure.children)
         if not isinstance(given, tuple | list) or len(given) != count:
             what = f"a {type(given).__name__}"
@@ -198,7 +199,8 @@ class UserCall(Call):
             sealed(_tangent(leaf) if dot is None else dot)
             for leaf, dot in zip(leaves, dots, strict=True)
         ]
-        pair = self.rules.jvp(*self._statics(), primals, tree.unflatten(self.structure, filled))
+        tangents = tree.unflatten(self.structure, filled)
+        pair = run(self.rules.jvp, [*self._statics(), primals, tangents], {})
         out, out_dot = self._pair("jvp", pair, "(result, tangent of the result)")
         outs = self._flat_result(out)
         found = self._matching("jvp", self.out_structure, out_dot, _result_tangent)

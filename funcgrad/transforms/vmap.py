@@ -24,6 +24,7 @@ from funcgrad.transforms.arguments import (
     dtype_name,
     function_name,
     own,
+    run,
 )
 
 __all__ = ["checked_chunk", "lift", "unlift", "vmap"]
@@ -268,7 +269,7 @@ class _Run:
         ]
         args, kwargs = tree.unflatten(self.structure, traced)
         try:
-            out = self.fun(*args, **kwargs)
+            out = run(self.fun, args, kwargs)
         finally:
             trace.close()
         leaves, structure = tree.flatten(out)
