@@ -13,9 +13,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 
-# Printed by a fresh interpreter: the modules that an example needs beside the standard library.
+# Printed by a fresh interpreter: what an example imports beside NumPy and the standard library.
 NEEDED_MODULES = """
 import runpy, sys
+import numpy, numpy.linalg, numpy.random
 before = set(sys.modules)
 runpy.run_path(sys.argv[1])
 top = {name.partition(".")[0] for name in sys.modules.keys() - before}

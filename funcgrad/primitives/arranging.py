@@ -85,9 +85,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
         raise ValueError("repeats may not contain negative values.")
     place = len(shape) + axis
     before, behind = shape[:place], shape[place + 1 :]
-    out = broadcast_to(
-        reshape(a, (*before, length, 1, *behind)), (*before, length, times, *behind)
-    )
+    out = broadcast_to(reshape(a, (*before, length, 1, *behind)), (*before, length, times, *behind))
     return reshape(out, (*before, length * times, *behind))
 
 
@@ -311,7 +309,9 @@ def _triangle(name: str, keep: Callable[[int, int, int], Any]) -> Callable[..., 
 
 
 tril = implements_traced(np.tril)(_triangle("tril", lambda n, m, k: np.tri(n, m, k, dtype=bool)))
-triu = implements_traced(np.triu)(_triangle("triu", lambda n, m, k: ~np.tri(n, m, k - 1, dtype=bool)))
+triu = implements_traced(np.triu)(
+    _triangle("triu", lambda n, m, k: ~np.tri(n, m, k - 1, dtype=bool))
+)
 
 # --- grids ------------------------------------------------------------------------------------
 

@@ -68,9 +68,7 @@ index_p = linear(
     "index",
     _index_value,
     lambda ct, x, *, key: unindex(ct, decode(key), x.shape),
-    batch=lambda _size, _batched, values, params: index(
-        values[0], (FULL, *decode(params["key"]))
-    ),
+    batch=lambda _size, _batched, values, params: index(values[0], (FULL, *decode(params["key"]))),
     view=True,
 )
 unindex_p = linear(

@@ -159,9 +159,7 @@ isclose_p = constant_call(
 
 
 @implements_traced(np.isclose)
-def isclose(
-    a: Any, b: Any, rtol: Any = 1.0e-5, atol: Any = 1.0e-8, equal_nan: bool = False
-) -> Any:
+def isclose(a: Any, b: Any, rtol: Any = 1.0e-5, atol: Any = 1.0e-8, equal_nan: bool = False) -> Any:
     """`numpy.isclose`."""
     return bind(isclose_p, *map(as_operand, (a, b, rtol, atol)), equal_nan=bool(equal_nan))
 

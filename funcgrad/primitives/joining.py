@@ -26,7 +26,14 @@ from funcgrad.primitives.indexing import axis_range
 from funcgrad.primitives.keys import FULL
 from funcgrad.primitives.likeness import atleast_1d, atleast_2d, atleast_3d
 from funcgrad.primitives.plain import implements_traced, refuse_out
-from funcgrad.primitives.structural import cast_for, concatenate, moveaxis, ravel, reshape, transpose
+from funcgrad.primitives.structural import (
+    cast_for,
+    concatenate,
+    moveaxis,
+    ravel,
+    reshape,
+    transpose,
+)
 
 __all__ = ["array_split", "hstack", "split", "stack", "unstack", "vstack"]
 

@@ -182,9 +182,7 @@ def _as_array(part: Any) -> Any:
 
 def _without_ellipsis(parts: list[Any], rank: int) -> list[Any]:
     """The parts with full slices for the Ellipsis (behind a gap), or at the end."""
-    used = sum(
-        0 if part is None or part is Ellipsis else _axes_of(part) for part in parts
-    )
+    used = sum(0 if part is None or part is Ellipsis else _axes_of(part) for part in parts)
     if used > rank:
         raise IndexError(
             f"too many indices for array: array is {rank}-dimensional, but {used} were indexed"

@@ -66,14 +66,18 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
         raise ValueError(f"mode '{mode}' is not supported")
     option = _OPTIONS[mode]
     if set(kwargs) - {option}:
-        raise ValueError(f"unsupported keyword arguments for mode '{mode}': {set(kwargs) - {option}}")
+        raise ValueError(
+            f"unsupported keyword arguments for mode '{mode}': {set(kwargs) - {option}}"
+        )
     array = as_operand(array)
     rank = rank_of(array)
     widths = [(int(before), int(after)) for before, after in _pairs(pad_width, rank)]
     if any(min(pair) < 0 for pair in widths):
         raise ValueError("index can't contain negative values")
     argument = kwargs.get(option, 0 if mode in ("constant", "linear_ramp") else None)
-    if mode == "empty" or (mode == "constant" and not is_traced((argument,)) and not np.any(argument)):
+    if mode == "empty" or (
+        mode == "constant" and not is_traced((argument,)) and not np.any(argument)
+    ):
         return _zeros_around(array, widths)
     if mode in ("edge", "wrap", "reflect", "symmetric"):
         return _pad_by_selection(array, widths, mode, argument or "even")
@@ -113,7 +117,9 @@ def _spread(value: Any, x: Any, axis: int, width: int) -> Any:
     shape = list(shape_of(x))
     shape[axis] = width
     value = as_operand(value)
-    value = astype(value, x.dtype) if isinstance(value, Tracer) else np.asarray(value).astype(x.dtype)
+    value = (
+        astype(value, x.dtype) if isinstance(value, Tracer) else np.asarray(value).astype(x.dtype)
+    )
     return broadcast_to(value, tuple(shape))
 
 

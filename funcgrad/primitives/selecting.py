@@ -62,7 +62,9 @@ def _in_range(name: str, indices: Any, length: int, mode: str) -> Any:
 
 
 @implements_traced(np.take)
-def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Any:
+def take(
+    a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise"
+) -> Any:
     """`numpy.take`."""
     refuse_out("take", out)
     a = as_operand(a)
@@ -274,7 +276,9 @@ def clip(
     if options:
         raise unsupported(np.clip, f" with {', '.join(options)}")
     if (a_min is not _ABSENT or a_max is not _ABSENT) and not (min is _ABSENT and max is _ABSENT):
-        raise ValueError("Passing `min` or `max` keyword argument when `a_min` and `a_max` are provided")
+        raise ValueError(
+            "Passing `min` or `max` keyword argument when `a_min` and `a_max` are provided"
+        )
     low = a_min if min is _ABSENT else min
     high = a_max if max is _ABSENT else max
     a = as_operand(a)

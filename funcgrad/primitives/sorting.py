@@ -190,5 +190,3 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     if bool(np.all(steps <= 0)):
         return shape_of(bins)[0] - searchsorted(np.flip(bins), x, side)
     raise ValueError("bins must be monotonically increasing or decreasing")
-
-

@@ -297,6 +297,7 @@ def _distinct(name: str, axes: Sequence[Any], rank: int) -> set[int]:
         raise ValueError(f"{name}: repeated axis in {tuple(axes)}")
     return places
 
+
 # --- order of axes ----------------------------------------------------------------------------
 
 
@@ -350,7 +351,9 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
         for axes in (source, destination)
     )
     if len(sources) != len(places):
-        raise ValueError("`source` and `destination` arguments must have the same number of elements")
+        raise ValueError(
+            "`source` and `destination` arguments must have the same number of elements"
+        )
     if len(set(sources)) != len(sources) or len(set(places)) != len(places):
         raise ValueError(f"moveaxis: repeated axis in {source} or {destination}")
     order = [axis for axis in range(-rank, 0) if axis not in sources]

@@ -125,7 +125,9 @@ def _scatter_set_batch(
     size: int, batched: Sequence[bool], values: Sequence[Any], params: dict[str, Any]
 ) -> Any:
     del params
-    x, v = (in_front(size, value, flag) for value, flag in zip(values[:2], batched[:2], strict=True))
+    x, v = (
+        in_front(size, value, flag) for value, flag in zip(values[:2], batched[:2], strict=True)
+    )
     idx = align(batched[2:], values[2:])
     rank = max(rank_of(one) - flag for one, flag in zip(idx, batched[2:], strict=True))
     return bind(scatter_set_p, x, v, np.arange(size).reshape(size, *(1,) * rank), *idx)
@@ -271,14 +273,16 @@ def _fitting(name: str, values: Any, dtype: np.dtype[Any]) -> Any:
     values = stack(values) if type(values) in (list, tuple) and is_traced(values) else values
     values = as_operand(values)
     own = getattr(values, "dtype", None)
-    if not np.can_cast(np.result_type(values) if own is None else own, dtype, "same_kind"):
-        weak = own is None and np.result_type(type(values), dtype) == dtype
-        if not weak:
-            raise TypeError(
-                f"at: {name} with values of dtype {own or type(values).__name__} for an array of "
-                f"dtype {dtype}, at {user_line()}. The array's dtype cannot hold them, and their "
-                "derivative would be lost. Convert the array, at(x.astype(float)), or the values."
-            )
+    if own is None:  # a Python number is weak
+        fits = np.result_type(values, dtype) == dtype
+    else:
+        fits = np.can_cast(own, dtype, "same_kind")
+    if not fits:
+        raise TypeError(
+            f"at: {name} with values of dtype {own or type(values).__name__} for an array of "
+            f"dtype {dtype}, at {user_line()}. The array's dtype cannot hold them, and their "
+            "derivative would be lost. Convert the array, at(x.astype(float)), or the values."
+        )
     if own is None:
         return np.asarray(values, dtype)
     return values if own == dtype else astype(values, dtype)

@@ -372,7 +372,7 @@ def _matching(
     leaves, found = tree.flatten(given)
     if found != structure:
         raise error(
-            f"{transform}: the {what} have another structure than needed: "
+            f"{transform}: another structure of {what} than needed: "
             f"{tree.difference(structure, found)}. Each array needs one. Pass zeros for the others."
         )
     return [

@@ -145,10 +145,7 @@ class Problem:
             ends = np.cumsum([0, *sizes]).tolist()
             blocks.append(
                 [
-                    _owned(
-                        _block(whole, (..., slice(a, b)), shape_of(out) + shape_of(leaf)),
-                        alone=len(sizes) == 1,
-                    )
+                    _block(whole, (..., slice(a, b)), out, leaf, alone=len(sizes) == 1)
                     for leaf, a, b in zip(self.leaves, ends, ends[1:], strict=False)
                 ]
             )
@@ -174,8 +171,7 @@ class Problem:
             else:
                 whole = parts[0] if len(parts) == 1 else DISPATCH[np.concatenate](parts, axis=0)
             for row, out, a, b in zip(blocks, outs, ends, ends[1:], strict=False):
-                part = _block(whole, (slice(a, b), ...), shape_of(out) + shape_of(leaf))
-                row.append(_owned(part, alone=len(sizes) == 1))
+                row.append(_block(whole, (slice(a, b), ...), out, leaf, alone=len(sizes) == 1))
         return self._nested(out_structure, blocks)
 
     def _rows(self, length: int) -> int:
@@ -213,19 +209,16 @@ def _size(x: Any) -> int:
     return size
 
 
-def _block(whole: Any, key: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
-    """A part of the rows or columns, in the shape of its result and argument."""
-    if shape_of(whole) == shape:
-        return whole
-    part = whole[key]
-    if type(part) is np.ndarray:
-        return part.reshape(shape)
-    return DISPATCH[np.reshape](part, shape)
-
-
-def _owned(block: Any, alone: bool) -> Any:
-    """A block with memory of its own; one that is all there is has it already."""
-    return block if alone or isinstance(block, Tracer) else own(block, set())
+def _block(whole: Any, key: tuple[Any, ...], out: Any, leaf: Any, alone: bool) -> Any:
+    """The rows or columns of one result and one argument, in their shapes and own memory."""
+    shape = shape_of(out) + shape_of(leaf)
+    part = whole if shape_of(whole) == shape else whole[key]
+    if type(part) is not np.ndarray:
+        return DISPATCH[np.reshape](part, shape) if isinstance(part, Tracer) else part
+    part = part.reshape(shape)
+    if not shape and not isinstance(leaf, np.ndarray):
+        return part[()]
+    return part if alone else own(part, set())
 
 
 # --- unit vectors, and the modes applied to them ----------------------------------------------

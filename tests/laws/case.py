@@ -12,6 +12,9 @@ from funcgrad.core.tracer import bind
 __all__ = ["Case", "arrays", "bits"]
 
 
+_BOOL = np.dtype(bool)
+
+
 @dataclass(frozen=True)
 class Case:
     """One application of a primitive.
@@ -23,6 +26,7 @@ class Case:
         label: what is special here.
         smooth: whether the point is away from kinks, so that differences can be compared.
         second: whether second derivatives are compared too.
+        alike: positions of operands that must be the same for all examples of a batch.
     """
 
     name: str
@@ -31,6 +35,7 @@ class Case:
     label: str = ""
     smooth: bool = True
     second: bool = True
+    alike: tuple[int, ...] = ()
 
     @property
     def primitive(self) -> Primitive:
@@ -43,8 +48,8 @@ class Case:
 
     @property
     def active(self) -> list[int]:
-        """Positions of the floating-point operands."""
-        return [i for i, a in enumerate(self.args) if np.asarray(a).dtype.kind in "fc"]
+        """Positions of the floating-point operands; Python numbers are constants."""
+        return [i for i, a in enumerate(self.args) if getattr(a, "dtype", _BOOL).kind in "fc"]
 
     def function(self) -> tuple[Callable[..., Any], list[Any]]:
         """The application as a function of its floating-point operands, and these."""

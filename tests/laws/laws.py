@@ -154,10 +154,10 @@ def second_derivative_is_the_difference_quotient(case: Case) -> None:
 
 
 def batching_is_stacking(case: Case) -> None:
-    """For each combination of batched operands; the batch has three examples, then one, then none."""
+    """For each combination of batched operands, of three examples and of one."""
     count = len(case.args)
     for flags in itertools.product((True, False), repeat=count):
-        if not any(flags):
+        if not any(flags) or any(flags[position] for position in case.alike):
             continue
         for size in (3, 1):
             _batching(case, flags, size)

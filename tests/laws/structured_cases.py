@@ -173,14 +173,39 @@ FUNCTIONS: list[Call] = [
 ]
 
 
+def gradient(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The gradient of the sum of squares of what a call returns."""
+    return fg.grad(lambda *args: np.sum(call(*args) ** 2), 0)
+
+
+# Primitives that only derivatives apply.
+DERIVATIVES: list[Call] = [
+    (gradient(np.linalg.det), (SQUARE,)),
+    (gradient(gradient(np.linalg.det)), (SQUARE,)),
+    (gradient(lambda x: np.linalg.norm(x, "nuc")), (M,)),
+    (gradient(fg.nn.silu), (V,)),
+    (gradient(fg.nn.digamma), (POSITIVE,)),
+    (gradient(lambda x: np.sort(x, axis=1)), (M,)),
+    (gradient(lambda x: fnp.at(x)[ROWS].set(x * x)), (draw(3),)),
+    (gradient(lambda x: fnp.at(x)[ROWS].multiply(x + 1)), (draw(3),)),
+    (lambda x, i: gradient(lambda a: fnp.at(a)[i].set(a * a))(x), (draw(3), ROWS)),
+    (lambda x, i: gradient(lambda a: fnp.at(a)[i].multiply(a + 1))(x), (draw(3), ROWS)),
+    (lambda x: fg.jvp(fg.nn.logsumexp, (x,), (x,))[1], (M,)),
+    (lambda x: fg.nn.logsumexp(x, b=x * x), (M,)),
+    (gradient(gradient(fg.nn.softmax_cross_entropy)), (M, np.abs(draw(3, 4)))),
+    (lambda x: np.unravel_index(np.argmax(x), (3, 4))[0], (M,)),
+    (lambda x: np.ravel_multi_index((np.argmax(x), np.argmin(x)), (12, 12)), (M,)),
+]
+
+
 def structured_cases() -> Iterator[Case]:
     """One for each different application of a primitive that the calls make."""
     seen = set()
-    for calls in (STRUCTURE, REDUCTIONS, ALGEBRA, FUNCTIONS):
+    for calls in (STRUCTURE, REDUCTIONS, ALGEBRA, FUNCTIONS, DERIVATIVES):
         for call, args in calls:
             for case in _applications(call, args):
                 key = (str(case), repr(case.params))
-                if key not in seen and not case.primitive.domain:
+                if key not in seen and case.primitive.family != "elementwise":
                     seen.add(key)
                     yield case
 
@@ -198,4 +223,8 @@ def _applications(call: Callable[..., Any], args: tuple[Any, ...]) -> Iterator[C
         out = bind(item.primitive, *operands, **params)
         results = out if isinstance(out, tuple) else (out,)
         values.update((v.number, r) for v, r in zip(item.results, results, strict=True))
-        yield Case(item.primitive.name, operands, params)
+        # A cast to fewer digits has no difference quotient. The derivative of cholesky is that of
+        # the symmetrised matrix, which tests/primitives/test_linalg.py compares.
+        rough = item.primitive.name in ("cholesky", "astype")
+        alike = (1,) if item.primitive.name == "add.reduceat" else ()
+        yield Case(item.primitive.name, operands, params, smooth=not rough, alike=alike)

@@ -317,9 +317,21 @@ def test_parts_of_parts_add_up() -> None:
 
 def test_cotangents_of_parts_are_added_in_one_array() -> None:
     part = PartsCotangent.__new__(PartsCotangent)
-    part.ct, part.key, part.shape, part.total, part.traced = np.ones(2), slice(0, 2), (3,), None, None
+    part.ct, part.key, part.shape, part.total, part.traced = (
+        np.ones(2),
+        slice(0, 2),
+        (3,),
+        None,
+        None,
+    )
     other = PartsCotangent.__new__(PartsCotangent)
-    other.ct, other.key, other.shape, other.total, other.traced = np.ones(1), slice(1, 2), (3,), None, None
+    other.ct, other.key, other.shape, other.total, other.traced = (
+        np.ones(1),
+        slice(1, 2),
+        (3,),
+        None,
+        None,
+    )
     total = part + other
     assert total is part
     np.testing.assert_array_equal(total.dense(), [1.0, 2.0, 0.0])

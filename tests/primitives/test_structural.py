@@ -202,8 +202,18 @@ def test_value_and_derivatives_of_every_order_and_batch_agree_with_numpy(name: s
     check(f, *args, batch=name not in VALUE_DEPENDENT)
 
 
-@pytest.mark.parametrize("name", [n for n in CASES if "clip" not in n and "piecewise" not in n
-                                  and "select" not in n and "number" not in n and n != "astype"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        n
+        for n in CASES
+        if "clip" not in n
+        and "piecewise" not in n
+        and "select" not in n
+        and "number" not in n
+        and n != "astype"
+    ],
+)
 def test_complex_numbers_keep_their_derivatives(name: str) -> None:
     f, shapes = CASES[name]
     args = [normal(*shape, seed=i, dtype=complex)[()] for i, shape in enumerate(shapes)]

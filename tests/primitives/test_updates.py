@@ -63,7 +63,9 @@ def one_by_one(x: Any, key: Any, values: Any, operation: Callable[[Any, Any], An
     """The update an element at a time, in C order of the key."""
     flat = np.array(x).reshape(-1)
     places = np.arange(flat.size).reshape(x.shape)[key].reshape(-1)
-    for place, value in zip(places, np.broadcast_to(values, selected(key)).reshape(-1), strict=True):
+    for place, value in zip(
+        places, np.broadcast_to(values, selected(key)).reshape(-1), strict=True
+    ):
         flat[place] = operation(flat[place], value)
     return flat.reshape(x.shape)
 
@@ -129,7 +131,8 @@ def test_at_is_an_attribute_of_traced_values() -> None:
 
 def test_a_plain_array_takes_traced_values() -> None:
     np.testing.assert_array_equal(
-        grad(lambda v: np.sum(at(np.ones(3))[[0, 2]].multiply(v) ** 2))(np.array([2.0, 3.0])), [4, 6]
+        grad(lambda v: np.sum(at(np.ones(3))[[0, 2]].multiply(v) ** 2))(np.array([2.0, 3.0])),
+        [4, 6],
     )
 
 

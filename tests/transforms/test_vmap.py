@@ -53,7 +53,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], tuple[Any, ...]]
     "matrix by matrix": (lambda x, w: x @ w, (A[:, :, :4], W), (0, None)),
     "both are vectors": (lambda x, y: x @ y, (B, B), (0, 0)),
     "a batch as long as the vectors": (lambda x, y: x @ y, (W, W), (0, 1)),
-    "matrices of the batch": (lambda x, y: x @ y, (A, A), (0, 0)),
+    "matrices of the batch": (lambda x, y: x @ y.T, (A, A), (0, 0)),
     "reshape": (lambda x: np.reshape(x, (-1, 2, 2)) * 2, (A,), (2,)),
     "transpose": (lambda x: x.T, (A,), (0,)),
     "concatenate": (lambda x, y: np.concatenate([x, y]), (B, V), (0, None)),
