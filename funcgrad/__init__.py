@@ -9,7 +9,7 @@ from funcgrad import errors, nn, numpy, tree
 from funcgrad.core.modes import debug_mutation
 from funcgrad.core.program import Program
 from funcgrad.flatten_util import ravel_pytree
-from funcgrad.transforms.arguments import FLOAT0 as float0
+from funcgrad.transforms.arguments import float0
 from funcgrad.transforms.autodiff import grad, value_and_grad, vjp
 from funcgrad.transforms.custom import custom_jvp, custom_rule, custom_vjp
 from funcgrad.transforms.forward import jvp

@@ -8,7 +8,7 @@ from funcgrad.families.shapes import dtype_of, negative_axis, shape_of
 from funcgrad.interpreters.record import RecordTracer
 from funcgrad.primitives import loss
 from funcgrad.primitives.special import as_real, softplus
-from funcgrad.primitives.structural import astype, broadcast_to
+from funcgrad.primitives.structural import broadcast_to
 
 __all__ = [
     "bce_with_logits",
@@ -188,12 +188,12 @@ def _pair(name: str, logits: Any, targets: Any) -> tuple[Any, Any]:
     dtype = dtype_of(z)
     if dtype is None:
         dtype = dtype_of(y) or np.dtype(np.float64)
-        z = astype(z, dtype)
+        z = _cast(z, dtype)
     other = dtype_of(y)
     if other != dtype:
         common = dtype if other is None else np.promote_types(dtype, other)
-        z = z if dtype == common else astype(z, common)
-        y = astype(y, common)
+        z = z if dtype == common else _cast(z, common)
+        y = _cast(y, common)
     shape = shape_of(z)
     return z, y if shape_of(y) == shape else broadcast_to(y, shape)
 
@@ -204,7 +204,7 @@ def _fitted(name: str, what: str, x: Any, logits: Any) -> Any:
     if not hasattr(x, "dtype") and not isinstance(x, float):
         x = np.asarray(x)[()]
     if dtype_of(x) is not None and x.dtype.kind in "biu":
-        x = astype(x, dtype)
+        x = _cast(x, dtype)
     x = as_real(name, x)
     shape, found = shape_of(logits), shape_of(x)
     try:
@@ -218,3 +218,7 @@ def _fitted(name: str, what: str, x: Any, logits: Any) -> Any:
             f"e.g. to {shape}."
         )
     return x
+
+
+def _cast(x: Any, dtype: np.dtype[Any]) -> Any:
+    return x.astype(dtype) if hasattr(x, "astype") else dtype.type(x)

@@ -17,7 +17,7 @@ from funcgrad.primitives.reduction import mean, mean_p, spread, sum_, sum_p
 
 __all__ = ["fast_matmul", "fast_mean", "fast_sum"]
 
-_reduce = np.add.reduce
+_reduce: Any = np.add.reduce
 _FAST_DTYPES = "fdD"
 SMALL_FILL = 16384
 """Arrays of at most so many elements are filled; larger ones are a view with strides of zero."""

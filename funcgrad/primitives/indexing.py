@@ -6,8 +6,8 @@ Two pairs of primitives, each the transpose of the other:
     gather   x ↦ x[…, *idx, …]   scatter_add  ct ↦ ct added into zeros at idx, repetitions added up
 
 A static key is a parameter, written so that it can be hashed (`encode`). Index arrays are operands,
-for they may be traced (under `vmap` each example has its own). They stand next to each other, behind
-`lead` axes; what NumPy allows beyond that is brought into this form by transposes.
+for they may be traced (under `vmap` each example has its own). They stand next to each other,
+behind `lead` axes; what NumPy allows beyond that is brought into this form by transposes.
 """
 
 import math
@@ -16,11 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.primitive import Primitive
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import bind
 from funcgrad.families.elementwise import constant_call
 from funcgrad.families.linear import linear
 from funcgrad.families.shapes import align, in_front, rank_of, shape_of
+from funcgrad.interpreters.record import RecordTracer
+from funcgrad.primitives.calls import append_join, recording_of
 from funcgrad.primitives.keys import FULL, BasicKey, decode, encode, is_basic, select
 from funcgrad.primitives.plain import implements_traced
 from funcgrad.primitives.structural import as_condition, moveaxis
@@ -36,6 +39,7 @@ __all__ = [
     "nonzero",
     "scatter_add",
     "unindex",
+    "unindex_all",
     "unindex_p",
 ]
 
@@ -64,15 +68,16 @@ def _unindex_batch(
     return bind(unindex_p, *cts, keys=keys, shape=(size, *params["shape"]))
 
 
-index_p = linear(
+index_p: Primitive = linear(
     "index",
     _index_value,
     lambda ct, x, *, key: unindex(ct, decode(key), x.shape),
     batch=lambda _size, _batched, values, params: index(values[0], (FULL, *decode(params["key"]))),
     view=True,
 )
-unindex_p = linear(
+unindex_p: Primitive = linear(
     "unindex",
+    "unindex_all",
     _unindex_value,
     variadic=lambda ct, position, *_cts, keys, shape: index(ct, decode(keys[position])),
     batch=_unindex_batch,
@@ -87,6 +92,34 @@ def index(x: Any, key: BasicKey) -> Any:
 def unindex(ct: Any, key: BasicKey, shape: tuple[int, ...]) -> Any:
     """Zeros of a shape with `ct` at a static key."""
     return bind(unindex_p, ct, keys=(encode(key),), shape=shape)
+
+
+def unindex_all(
+    cts: Sequence[Any], keys: tuple[tuple[Any, ...], ...], shape: tuple[int, ...]
+) -> Any:
+    """Zeros of a shape with each of `cts` added at its (encoded) key."""
+    owner = recording_of(cts)
+    if owner is None:
+        return bind(unindex_p, *cts, keys=keys, shape=shape)
+    own = tuple(
+        decode(key)
+        for ct, key in zip(cts, keys, strict=True)
+        if type(ct) is RecordTracer and ct.owner is owner
+    )
+    return append_join(
+        owner,
+        unindex_p,
+        _unindex_pull,
+        own,
+        cts,
+        lambda values: unindex_all(values, keys, shape),
+    )
+
+
+def _unindex_pull(ct: Any, keys: tuple[BasicKey, ...]) -> Any:
+    """One walk over the parts, where the general rule takes one for each part."""
+    parts = tuple([ct[key] for key in keys])
+    return parts if len(parts) > 1 else parts[0]
 
 
 # --- index arrays -----------------------------------------------------------------------------
@@ -192,14 +225,14 @@ def _example_numbers(size: int, rank: int) -> Any:
     return np.arange(size).reshape(size, *(1,) * rank)
 
 
-gather_p = linear(
+gather_p: Primitive = linear(
     "gather",
     _gather_value,
     lambda ct, x, *idx, lead: scatter_add(ct, idx, x.shape, lead),
     *(None,) * MAX_INDICES,
     batch=_gather_batch,
 )
-scatter_add_p = linear(
+scatter_add_p: Primitive = linear(
     "scatter_add",
     _scatter_add_value,
     lambda ct, _x, *idx, shape, lead: gather(ct, idx, lead),
@@ -220,7 +253,7 @@ def scatter_add(ct: Any, idx: Sequence[Any], shape: tuple[int, ...], lead: int) 
 
 # --- masks ------------------------------------------------------------------------------------
 
-nonzero_p = constant_call(
+nonzero_p: Primitive = constant_call(
     "nonzero",
     np.nonzero,
     lambda _size, _batched, values, _params: bind(nonzero_p, *values),

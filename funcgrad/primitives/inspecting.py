@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import Tracer, bind, plain_value
 from funcgrad.families.batching import aligned, same_call
 from funcgrad.families.elementwise import constant_call
@@ -100,10 +101,10 @@ def isreal(x: Any) -> Any:
 
 # --- truth ------------------------------------------------------------------------------------
 
-all_p = constant_call(
+all_p: Primitive = constant_call(
     "all", lambda x, *, axis, keepdims: np.all(x, axis=axis, keepdims=keepdims), same_call
 )
-any_p = constant_call(
+any_p: Primitive = constant_call(
     "any", lambda x, *, axis, keepdims: np.any(x, axis=axis, keepdims=keepdims), same_call
 )
 
@@ -151,7 +152,7 @@ def argwhere(a: Any) -> Any:
 
 # --- comparisons ------------------------------------------------------------------------------
 
-isclose_p = constant_call(
+isclose_p: Primitive = constant_call(
     "isclose",
     lambda a, b, rtol, atol, *, equal_nan: np.isclose(a, b, rtol, atol, equal_nan),
     lambda _size, batched, values, params: bind(isclose_p, *align(batched, values), **params),
@@ -227,12 +228,12 @@ for _function in (
 
 # --- positions --------------------------------------------------------------------------------
 
-unravel_index_p = constant_call(
+unravel_index_p: Primitive = constant_call(
     "unravel_index",
     lambda indices, *, shape, order: np.unravel_index(indices, shape, order),
     same_call,
 )
-ravel_multi_index_p = constant_call(
+ravel_multi_index_p: Primitive = constant_call(
     "ravel_multi_index",
     lambda *indices, dims, mode, order: np.ravel_multi_index(indices, dims, mode, order),
     aligned,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import Tracer, bind
 from funcgrad.families.linear import linear
 from funcgrad.families.shapes import (
@@ -62,7 +63,7 @@ def _stack_batch(
     return stack(parts, **params)
 
 
-stack_p = linear(
+stack_p: Primitive = linear(
     "stack",
     lambda *parts, axis: np.stack(parts, axis=axis),
     variadic=_stack_transpose,
@@ -167,7 +168,7 @@ def _block_depth(arrays: Any) -> int:
     return 1 + depths.pop()
 
 
-def _block_leaves(arrays: Any) -> list[Any]:
+def _block_leaves(arrays: Any) -> Any:
     if not isinstance(arrays, list):
         return [as_operand(arrays)]
     return [leaf for part in arrays for leaf in _block_leaves(part)]
@@ -185,7 +186,7 @@ def _join_blocks(arrays: Any, depth: int, rank: int) -> Any:
 
 
 @implements_traced(np.array_split)
-def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     """`numpy.array_split`."""
     axis = negative_axis(axis, rank_of(ary))
     length = shape_of(ary)[axis]
@@ -201,7 +202,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 @implements_traced(np.split)
-def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     """`numpy.split`."""
     if not np.ndim(indices_or_sections):
         length = shape_of(ary)[negative_axis(axis, rank_of(ary))]
@@ -211,7 +212,7 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 @implements_traced(np.hsplit)
-def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+def hsplit(ary: Any, indices_or_sections: Any) -> Any:
     """`numpy.hsplit`."""
     if rank_of(ary) == 0:
         raise ValueError("hsplit only works on arrays of 1 or more dimensions")
@@ -219,7 +220,7 @@ def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 
 @implements_traced(np.vsplit)
-def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+def vsplit(ary: Any, indices_or_sections: Any) -> Any:
     """`numpy.vsplit`."""
     if rank_of(ary) < 2:
         raise ValueError("vsplit only works on arrays of 2 or more dimensions")
@@ -227,7 +228,7 @@ def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 
 @implements_traced(np.dsplit)
-def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+def dsplit(ary: Any, indices_or_sections: Any) -> Any:
     """`numpy.dsplit`."""
     if rank_of(ary) < 3:
         raise ValueError("dsplit only works on arrays of 3 or more dimensions")

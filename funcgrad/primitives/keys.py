@@ -17,7 +17,7 @@ from funcgrad.errors import user_line
 __all__ = ["FULL", "BasicKey", "Selection", "decode", "encode", "is_basic", "select"]
 
 FULL = slice(None)
-BasicKey: TypeAlias = tuple[int | slice | None | EllipsisType, ...]
+BasicKey: TypeAlias = tuple[int | slice | EllipsisType | None, ...]
 """A key of integers, slices of integers, None and Ellipsis."""
 
 _PLAIN = frozenset({int, NoneType, EllipsisType})

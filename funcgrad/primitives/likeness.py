@@ -1,13 +1,20 @@
-"""Values made in the shape of another: zeros_like and its kin, and at least so many axes."""
+"""Values made to be like another: zeros_like and its kin, one shape for all, so many axes."""
 
 from typing import Any
 
 import numpy as np
 
-from funcgrad.families.shapes import as_operand, dtype_of, shape_of, zeros_like
+from funcgrad.families.shapes import (
+    as_operand,
+    dtype_of,
+    negative_axis,
+    rank_of,
+    shape_of,
+    zeros_like,
+)
 from funcgrad.primitives.calls import as_shape
 from funcgrad.primitives.plain import implements_traced
-from funcgrad.primitives.structural import astype, broadcast_to, reshape
+from funcgrad.primitives.structural import astype, broadcast_to, imag, real, reshape, transpose
 
 __all__ = ["atleast_1d", "atleast_2d", "atleast_3d", "full_like"]
 
@@ -95,3 +102,34 @@ def _of_rank(a: Any, rank: int) -> Any:
 atleast_1d = implements_traced(np.atleast_1d)(_raise_rank("atleast_1d", 1))
 atleast_2d = implements_traced(np.atleast_2d)(_raise_rank("atleast_2d", 2))
 atleast_3d = implements_traced(np.atleast_3d)(_raise_rank("atleast_3d", 3))
+
+
+@implements_traced(np.broadcast_arrays)
+def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
+    """`numpy.broadcast_arrays`."""
+    del subok
+    parts = [as_operand(arg) for arg in args]
+    shape = np.broadcast_shapes(*map(shape_of, parts))
+    return tuple(broadcast_to(part, shape) for part in parts)
+
+
+@implements_traced(np.rollaxis)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    """`numpy.rollaxis`: the axis is moved to stand before `start`."""
+    rank = rank_of(a)
+    own = negative_axis(axis, rank) + rank
+    before = start + rank if start < 0 else start
+    if not 0 <= before <= rank:
+        raise np.exceptions.AxisError(f"'start' arg requires {-rank} <= start < {rank + 1}")
+    order = [i for i in range(rank) if i != own]
+    order.insert(before - (own < before), own)
+    return transpose(a, order)
+
+
+@implements_traced(np.real_if_close)
+def real_if_close(a: Any, tol: float = 100) -> Any:
+    """`numpy.real_if_close`: the real part, if no imaginary part is above the tolerance."""
+    if a.dtype.kind != "c":
+        return a
+    limit = np.finfo(a.dtype).eps * tol if tol > 1 else tol
+    return real(a) if bool(np.all(np.absolute(imag(a)) < limit)) else a

@@ -65,19 +65,18 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     if mode not in _OPTIONS:
         raise ValueError(f"mode '{mode}' is not supported")
     option = _OPTIONS[mode]
-    if set(kwargs) - {option}:
-        raise ValueError(
-            f"unsupported keyword arguments for mode '{mode}': {set(kwargs) - {option}}"
-        )
+    unknown = set(kwargs) - {option}
+    if unknown:
+        raise ValueError(f"unsupported keyword arguments for mode '{mode}': {unknown}")
     array = as_operand(array)
     rank = rank_of(array)
     widths = [(int(before), int(after)) for before, after in _pairs(pad_width, rank)]
     if any(min(pair) < 0 for pair in widths):
         raise ValueError("index can't contain negative values")
-    argument = kwargs.get(option, 0 if mode in ("constant", "linear_ramp") else None)
-    if mode == "empty" or (
-        mode == "constant" and not is_traced((argument,)) and not np.any(argument)
-    ):
+    argument: Any = 0 if mode in ("constant", "linear_ramp") else None
+    for given in kwargs.values():
+        argument = given
+    if mode == "empty" or (mode == "constant" and _is_zero(argument)):
         return _zeros_around(array, widths)
     if mode in ("edge", "wrap", "reflect", "symmetric"):
         return _pad_by_selection(array, widths, mode, argument or "even")
@@ -87,6 +86,10 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
             before, behind = _SIDES[mode](array, axis - rank, pair, option_pair)
             array = concatenate((before, array, behind), axis)
     return array
+
+
+def _is_zero(argument: Any) -> bool:
+    return not is_traced((argument,)) and not np.any(argument)
 
 
 def _zeros_around(x: Any, widths: list[tuple[int, int]]) -> Any:
@@ -134,7 +137,7 @@ def _ramp(x: Any, axis: int, widths: Pair, ends: Pair) -> tuple[Any, Any]:
     ramps = []
     for width, end, edge in zip(widths, ends, ((0, 1), (-1, None)), strict=True):
         steps = np.arange(width).astype(x.dtype).reshape((-1, *(1,) * (-axis - 1)))
-        border = axis_range(x, *edge, axis)
+        border = axis_range(x, edge[0], edge[1], axis)
         end = _spread(end, border, axis, 1)
         ramps.append(steps * ((border - end) / max(width, 1)) + end)
     return ramps[0], flip(ramps[1], axis)
@@ -148,7 +151,11 @@ def _statistic(function: Callable[..., Any]) -> Sides:
             count = size if length is None else min(int(length), size)
             if count <= 0:
                 raise ValueError("stat_length of 0 yields no value for padding")
-            chunk = axis_range(x, *((0, count) if side == 0 else (size - count, None)), axis)
+            chunk = (
+                axis_range(x, 0, count, axis)
+                if side == 0
+                else axis_range(x, size - count, None, axis)
+            )
             parts.append(_spread(function(chunk, axis=axis, keepdims=True), x, axis, width))
         return parts[0], parts[1]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core.primitive import Pull
+from funcgrad.core.primitive import Primitive, Pull
 from funcgrad.core.protocols import DISPATCH, unsupported
 from funcgrad.core.tracer import Tracer, bind
 from funcgrad.families.linear import linear
@@ -105,7 +105,7 @@ def _both_in_front(
     return [in_front(size, v, b) for v, b in zip(values, batched, strict=True)]
 
 
-take_along_axis_p = linear(
+take_along_axis_p: Primitive = linear(
     "take_along_axis",
     _along_value,
     lambda ct, x, indices, *, axis, unique: bind(
@@ -116,7 +116,7 @@ take_along_axis_p = linear(
         take_along_axis_p, *_both_in_front(size, batched, values, params), **params
     ),
 )
-add_along_axis_p = linear(
+add_along_axis_p: Primitive = linear(
     "add_along_axis",
     _add_along_value,
     lambda ct, _x, indices, *, length, axis, unique: bind(
@@ -247,7 +247,7 @@ def _keep_where(ct: Any, kept: Any) -> Any:
     return np.where(kept, ct, 0)
 
 
-clip_p = smooth(
+clip_p: Primitive = smooth(
     "clip",
     lambda x, low, high: np.clip(x, low, high),
     _clip_jvp,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core.tracer import Tracer, bind
+from funcgrad.core.tracer import Tracer
 from funcgrad.interpreters.record import RecordTracer
 from funcgrad.primitives.indexing import (
     add_at,
@@ -22,7 +22,7 @@ from funcgrad.primitives.indexing import (
     index_p,
     scatter_add,
     unindex,
-    unindex_p,
+    unindex_all,
 )
 from funcgrad.primitives.keys import encode, is_plain_slice
 
@@ -77,7 +77,7 @@ class PartsCotangent:
         static = [(k, ct) for k, ct in self.traced if type(k) is not np.ndarray]
         if static:
             keys = tuple(encode(k if type(k) is tuple else (k,)) for k, _ct in static)
-            part = bind(unindex_p, *(ct for _k, ct in static), keys=keys, shape=self.shape)
+            part = unindex_all([ct for _k, ct in static], keys, self.shape)
             total = part if total is None else total + part
         for key, ct in self.traced:
             if type(key) is np.ndarray:

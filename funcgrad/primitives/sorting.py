@@ -24,10 +24,10 @@ __all__ = ["argmax", "argmin", "argsort", "sort"]
 
 # --- order ------------------------------------------------------------------------------------
 
-argsort_p = constant_call(
+argsort_p: Primitive = constant_call(
     "argsort", lambda x, *, axis: np.argsort(x, axis=axis, kind="stable"), same_call
 )
-argpartition_p = constant_call(
+argpartition_p: Primitive = constant_call(
     "argpartition", lambda x, *, kth, axis: np.argpartition(x, kth, axis=axis), same_call
 )
 
@@ -41,7 +41,7 @@ def _partition_order_value(x: Any, *, kth: tuple[int, ...], axis: int) -> Any:
     return order
 
 
-partition_order_p = constant_call("partition_order", _partition_order_value, same_call)
+partition_order_p: Primitive = constant_call("partition_order", _partition_order_value, same_call)
 
 
 def _lined(a: Any, axis: int | None) -> tuple[Any, int]:
@@ -103,7 +103,7 @@ def argpartition(
     return bind(argpartition_p, a, kth=_numbers(kth), axis=axis)
 
 
-lexsort_p = constant_call(
+lexsort_p: Primitive = constant_call(
     "lexsort",
     lambda *keys, axis: np.lexsort(keys, axis),
     lambda size, batched, values, params: bind(
@@ -165,7 +165,7 @@ def _searchsorted_batch(
     return stack([bind(searchsorted_p, *pair, **params) for pair in pairs])
 
 
-searchsorted_p = constant_call(
+searchsorted_p: Primitive = constant_call(
     "searchsorted", lambda a, v, *, side: np.searchsorted(a, v, side), _searchsorted_batch
 )
 

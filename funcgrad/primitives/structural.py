@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.primitive import Primitive
 from funcgrad.core.protocols import implements
 from funcgrad.core.tracer import bind, plain_value
 from funcgrad.errors import ObjectArrayError, user_line
@@ -39,8 +40,8 @@ from funcgrad.primitives.calls import (
 from funcgrad.primitives.plain import implements_traced, is_traced, refuse_out
 
 __all__ = [
-    "astype",
     "as_condition",
+    "astype",
     "broadcast_to",
     "cast_for",
     "concatenate",
@@ -111,37 +112,37 @@ def _concatenate_batch(
     return concatenate(parts, **params)
 
 
-astype_p = linear("astype", _astype_value, lambda ct, _x, *, dtype: ct, batch=same_call)
-truncate_p = constant_call("truncate", _astype_value, same_call)
-copy_p = linear("copy", np.copy, lambda ct, _x: ct, batch=same_call)
-reshape_p = linear(
+astype_p: Primitive = linear("astype", _astype_value, lambda ct, _x, *, dtype: ct, batch=same_call)
+truncate_p: Primitive = constant_call("truncate", _astype_value, same_call)
+copy_p: Primitive = linear("copy", np.copy, lambda ct, _x: ct, batch=same_call)
+reshape_p: Primitive = linear(
     "reshape",
     _reshape_value,
     lambda ct, x, *, shape: reshape(ct, x.shape),
     batch=_reshape_batch,
     view=True,
 )
-transpose_p = linear(
+transpose_p: Primitive = linear(
     "transpose",
     _transpose_value,
     lambda ct, _x, *, axes: transpose(ct, _inverse(axes)),
     batch=same_call,
     view=True,
 )
-broadcast_p = linear(
+broadcast_p: Primitive = linear(
     "broadcast_to",
     lambda x, *, shape: np.broadcast_to(x, shape),
     lambda ct, x, *, shape: unbroadcast(ct, x.shape),
     batch=_broadcast_batch,
     view=True,
 )
-concatenate_p = linear(
+concatenate_p: Primitive = linear(
     "concatenate",
     lambda *parts, axis: np.concatenate(parts, axis=axis),
     variadic=_concatenate_transpose,
     batch=_concatenate_batch,
 )
-where_p = linear(
+where_p: Primitive = linear(
     "where",
     np.where,
     None,
@@ -149,8 +150,8 @@ where_p = linear(
     lambda ct, condition, _x, y: unbroadcast(where(condition, 0, ct), y.shape),
     batch=aligned,
 )
-real_p = linear("real", np.real, lambda ct, _x: ct, batch=same_call, view=True)
-imag_p = linear("imag", np.imag, lambda ct, _x: ct * -1j, batch=same_call, view=True)
+real_p: Primitive = linear("real", np.real, lambda ct, _x: ct, batch=same_call, view=True)
+imag_p: Primitive = linear("imag", np.imag, lambda ct, _x: ct * -1j, batch=same_call, view=True)
 
 # --- dtype ------------------------------------------------------------------------------------
 
@@ -166,8 +167,8 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None, **_:
         return bind(astype_p, x, dtype=target)
     if target.kind not in "biu":
         raise ObjectArrayError(
-            f"astype: dtype {target} for a traced value at {user_line()}. Arrays of it cannot carry "
-            "a derivative. Keep a numeric dtype, or use stop_gradient(x)."
+            f"astype: dtype {target} for a traced value at {user_line()}. Arrays of it cannot "
+            "carry a derivative. Keep a numeric dtype, or use stop_gradient(x)."
         )
     if x.dtype.kind == "c" and target.kind != "b":
         x = real(x)
@@ -191,15 +192,6 @@ def real(val: Any) -> Any:
 def imag(val: Any) -> Any:
     """`numpy.imag`."""
     return bind(imag_p, val) if val.dtype.kind == "c" else zeros_like(val)
-
-
-@implements_traced(np.real_if_close)
-def real_if_close(a: Any, tol: float = 100) -> Any:
-    """`numpy.real_if_close`: the real part, if no imaginary part is above the tolerance."""
-    if a.dtype.kind != "c":
-        return a
-    limit = np.finfo(a.dtype).eps * tol if tol > 1 else tol
-    return real(a) if bool(np.all(np.absolute(imag(a)) < limit)) else a
 
 
 # --- shape ------------------------------------------------------------------------------------
@@ -255,15 +247,6 @@ def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
     del subok
     target = as_shape(shape)
     return array if shape_of(array) == target else bind(broadcast_p, array, shape=target)
-
-
-@implements_traced(np.broadcast_arrays)
-def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
-    """`numpy.broadcast_arrays`."""
-    del subok
-    parts = [as_operand(arg) for arg in args]
-    shape = np.broadcast_shapes(*map(shape_of, parts))
-    return tuple(broadcast_to(part, shape) for part in parts)
 
 
 @implements_traced(np.expand_dims)
@@ -359,19 +342,6 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     order = [axis for axis in range(-rank, 0) if axis not in sources]
     for place, axis in sorted(zip(places, sources, strict=True)):
         order.insert(place + rank, axis)
-    return transpose(a, order)
-
-
-@implements_traced(np.rollaxis)
-def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
-    """`numpy.rollaxis`: the axis is moved to stand before `start`."""
-    rank = rank_of(a)
-    own = negative_axis(axis, rank) + rank
-    before = start + rank if start < 0 else start
-    if not 0 <= before <= rank:
-        raise np.exceptions.AxisError(f"'start' arg requires {-rank} <= start < {rank + 1}")
-    order = [i for i in range(rank) if i != own]
-    order.insert(before - (own < before), own)
     return transpose(a, order)
 
 
@@ -497,6 +467,7 @@ def concatenate(
 
 
 def cast_for(part: Any, dtype: np.dtype[Any], casting: Any) -> Any:
+    """A part in the dtype that the whole is to have, if NumPy's casting rule allows it."""
     if not np.can_cast(part.dtype, dtype, casting):
         raise TypeError(f"Cannot cast array data from {part.dtype} to {dtype} by rule {casting!r}")
     return part.astype(dtype)

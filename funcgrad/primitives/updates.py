@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.primitive import Primitive
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Tracer, bind
 from funcgrad.errors import user_line
@@ -59,7 +60,7 @@ def _index_set_batch(
     return bind(index_set_p, x, v, key=encode((FULL, *decode(params["key"]))))
 
 
-index_set_p = linear(
+index_set_p: Primitive = linear(
     "index_set",
     _index_set_value,
     lambda ct, _x, v, *, key: bind(index_set_p, ct, np.zeros(v.shape, ct.dtype), key=key),
@@ -106,8 +107,8 @@ def _of_each_example(primitive: Callable[[], Any]) -> Any:
     return batch
 
 
-is_last_p = constant_call("is_last", _last_value, _of_each_example(lambda: is_last_p))
-turn_p = constant_call("turn", _turn_value, _of_each_example(lambda: turn_p))
+is_last_p: Primitive = constant_call("is_last", _last_value, _of_each_example(lambda: is_last_p))
+turn_p: Primitive = constant_call("turn", _turn_value, _of_each_example(lambda: turn_p))
 
 
 def _scatter_set_value(x: Any, v: Any, *idx: Any) -> Any:
@@ -142,7 +143,7 @@ def _scatter_set_by_value(ct: Any, x: Any, v: Any, *idx: Any) -> Any:
     return where(reshape(last, (*last.shape, *(1,) * behind)), part, 0)
 
 
-scatter_set_p = linear(
+scatter_set_p: Primitive = linear(
     "scatter_set",
     _scatter_set_value,
     lambda ct, _x, v, *idx: bind(scatter_set_p, ct, np.zeros(v.shape, ct.dtype), *idx),
@@ -308,7 +309,8 @@ def _mask_on(x: Any, mask: Any) -> Any:
     own, shape = mask.shape, shape_of(x)
     if own and own != shape[: len(own)]:
         raise IndexError(
-            f"boolean index did not match indexed array: the mask has shape {own}, the array {shape}"
+            f"boolean index did not match indexed array: the mask has shape {own}, the array "
+            f"{shape}"
         )
     return reshape(mask, (*own, *(1,) * (len(shape) - len(own))))
 

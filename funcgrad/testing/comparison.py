@@ -10,12 +10,13 @@ from funcgrad import tree
 from funcgrad.testing.diagnosis import Disagreement, Verdict
 from funcgrad.testing.errors import DerivativeCheckError, StructureCheckError
 from funcgrad.testing.line import Entry, Vector, dtype_of, is_differentiable
-from funcgrad.transforms.arguments import FLOAT0
+from funcgrad.transforms.arguments import float0
 
 __all__ = [
     "Law",
     "directions",
     "eps_of",
+    "largest",
     "leaf_paths",
     "pairing",
     "require_args",
@@ -76,6 +77,7 @@ class Law:
         size: Any,
         *,
         eps: float,
+        input_size: float = 0.0,
         atol: float | None = None,
         rtol: float | None = None,
     ) -> None:
@@ -87,7 +89,9 @@ class Law:
             entry: the leaf they belong to.
             size: how large the terms of their sums are; rounding errors are relative to that.
             eps: unit roundoff of their dtype.
-            atol: allowed in addition to rounding.
+            input_size: how large the numbers are that both sides were computed from; terms of that
+                size may have cancelled on the way.
+            atol: allowed absolute difference; by default 8 ε of `input_size`.
             rtol: of size; by default eps^(3/4).
 
         Raises:
@@ -95,9 +99,10 @@ class Law:
         """
         left, right = np.asarray(left), np.asarray(right)
         rtol = eps**0.75 if rtol is None else rtol
+        atol = 8 * eps * input_size if atol is None else atol
         with np.errstate(all="ignore"):
             mismatch = np.abs(left - right)
-            allowed = np.broadcast_to((atol or 0.0) + rtol * np.abs(size), mismatch.shape)
+            allowed = np.broadcast_to(atol + rtol * np.abs(size), mismatch.shape)
             same = (mismatch <= allowed) | (left == right) | (np.isnan(left) & np.isnan(right))
         if np.all(same):
             return
@@ -126,10 +131,15 @@ class Law:
         for (path, y), x in zip(leaves, tree.leaves(left), strict=True):
             entry = Entry(f"{what}{tree.keystr(path)}", ())
             eps = eps_of(y) if is_differentiable(y) else 0.0
-            if dtype_of(y) == FLOAT0:
+            if dtype_of(y) == float0:
                 continue
             size = finite_size(y) if is_differentiable(y) else 0.0
             self.require_equal(x, y, entry, size, eps=eps, atol=atol, rtol=rtol)
+
+
+def largest(values: Any) -> float:
+    """The largest finite absolute value in the floating point leaves of a pytree."""
+    return max(map(finite_size, filter(is_differentiable, tree.leaves(values))), default=0.0)
 
 
 def finite_size(x: Any) -> float:
@@ -200,7 +210,7 @@ def tangents_like(values: Any, rng: np.random.Generator) -> Any:
     def draw(leaf: Any) -> Any:
         shape = np.shape(leaf)
         if not is_differentiable(leaf):
-            return np.zeros(shape, FLOAT0)
+            return np.zeros(shape, float0)
         dtype = dtype_of(leaf)
         drawn = rng.uniform(0.5, 1.5, shape) * rng.choice((-1.0, 1.0), shape)
         if dtype.kind == "c":

@@ -11,6 +11,7 @@ from funcgrad.testing.comparison import (
     Law,
     directions,
     eps_of,
+    largest,
     leaf_paths,
     pairing,
     require_like,
@@ -151,6 +152,7 @@ def adjoint_law(
     cotangent = tangents_like(out, rng)
     gradient = pullback(cotangent)
     eps = max(map(eps_of, filter(is_differentiable, tree.leaves((args, out)))))
+    _, out_size = pairing(cotangent, out)
     for path, moving in directions(args, tangents_like(args, rng)):
         left, left_size = pairing(cotangent, jvp(f, args, moving)[1])
         right, right_size = pairing(gradient, moving)
@@ -160,6 +162,7 @@ def adjoint_law(
             Entry(path or "args", ()),
             left_size + right_size,
             eps=eps,
+            input_size=out_size + largest(cotangent) * largest(moving),
             atol=tolerance.atol,
             rtol=tolerance.rtol,
         )
@@ -196,6 +199,7 @@ def superposition_law(
                 entry,
                 size,
                 eps=eps_of(of_x),
+                input_size=max(largest(x), largest(y)),
                 atol=atol,
                 rtol=rtol,
             )

@@ -56,7 +56,7 @@ class Tolerance:
         error = ERROR_SAFETY * derivative.error
         if self.atol is None:
             noise = derivative.noise * np.maximum(rule_eps / line.eps, 1.0)
-            error = error + ROUNDING_SAFETY * (noise * line.speed + rule_eps * derivative.scale)
+            error = error + ROUNDING_SAFETY * noise * line.speed + 4 * rule_eps * derivative.scale
         limit = np.maximum(MAX_RELATIVE_ERROR, np.sqrt(np.maximum(line.eps, rule_eps)))
         excused = np.minimum(error, limit * np.maximum(size, derivative.scale))
         return np.asarray((self.atol or 0.0) + self.rounding + rtol * size + excused)

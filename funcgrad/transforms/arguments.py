@@ -19,11 +19,11 @@ from funcgrad.errors import (
 from funcgrad.families.shapes import cast_like, zeros_like
 
 __all__ = [
-    "FLOAT0",
     "Selection",
     "as_primal",
     "check_output",
     "dtype_name",
+    "float0",
     "fresh",
     "function_name",
     "is_differentiable",
@@ -35,7 +35,7 @@ __all__ = [
     "zero_cotangent",
 ]
 
-FLOAT0 = np.dtype([("float0", np.void, 0)])
+float0 = np.dtype([("float0", np.void, 0)])
 """Dtype of the derivatives of integers: it has no bytes, so it can hold nothing but zero."""
 
 
@@ -224,9 +224,9 @@ def fresh(ct: Any, primal: Any, forbidden: set[int]) -> Any:
 
 
 def zero_cotangent(primal: Any) -> Any:
-    """Zeros of the kind of a primal; of dtype `FLOAT0` for an integer."""
+    """Zeros of the kind of a primal; of dtype `float0` for an integer."""
     if not is_differentiable(primal):
-        return np.zeros(np.shape(primal), FLOAT0)
+        return np.zeros(np.shape(primal), float0)
     if isinstance(primal, Tracer):
         return zeros_like(primal, dtype=primal.dtype)
     return np.zeros_like(primal) if isinstance(primal, np.ndarray) else zeros_like(primal)

@@ -13,11 +13,11 @@ from funcgrad.families.shapes import cast_like
 from funcgrad.interpreters.record import SMALL, Recording, RecordTracer
 from funcgrad.interpreters.sweep import sweep
 from funcgrad.transforms.arguments import (
-    FLOAT0,
     Selection,
     as_primal,
     check_output,
     dtype_name,
+    float0,
     fresh,
     function_name,
     is_differentiable,
@@ -289,7 +289,8 @@ def _scalar(
     if holomorphic and kind != "c":
         raise OutputDtypeError(
             f"{transform}: holomorphic=True, but {function_name(fun)} returned "
-            f"{dtype_name(value)}. A holomorphic function has a complex result. Leave holomorphic away."
+            f"{dtype_name(value)}. A holomorphic function has a complex result. "
+            "Leave holomorphic away."
         )
     if not holomorphic and kind == "c":
         raise OutputDtypeError(
@@ -404,7 +405,7 @@ def check_cotangent(ct: Any, aval: tuple[Any, Any], number: int) -> Any:
             f"must be the same. Pass an array of shape {shape}, e.g. np.ones_like(out)."
         )
     own_dtype = result_dtype(ct)
-    if own_dtype == FLOAT0:
+    if own_dtype == float0:
         return None
     if own_dtype.kind not in "biufc" or (own_dtype.kind == "c" and dtype.kind != "c"):
         raise CotangentError(

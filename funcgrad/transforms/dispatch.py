@@ -28,7 +28,7 @@ from funcgrad.interpreters.batch import Batch, BatchTracer
 from funcgrad.interpreters.dual import Dual, DualTracer
 from funcgrad.interpreters.record import Recording, RecordTracer
 from funcgrad.interpreters.stage import Stage, StageTracer
-from funcgrad.transforms.arguments import FLOAT0, is_differentiable, result_dtype
+from funcgrad.transforms.arguments import float0, is_differentiable, result_dtype
 from funcgrad.transforms.linear import LinearStage
 from funcgrad.transforms.rules import BatchedCall, Call, Rules, input_avals
 
@@ -280,7 +280,7 @@ def _refuse_missing(rules: Rules) -> NoReturn:
 
 
 def _float0(x: Any) -> Any:
-    return np.zeros(shape_of(x), FLOAT0)
+    return np.zeros(shape_of(x), float0)
 
 
 def _zeros(x: Any) -> Any:
@@ -303,7 +303,7 @@ class _CotangentsOf:
 
     def _one(self, ct: Any, aval: Any) -> Any:
         if not isinstance(aval, Aval):
-            return np.zeros(aval, FLOAT0)
+            return np.zeros(aval, float0)
         if ct is None:
             return np.zeros(aval.shape, aval.dtype)[()]
         if ct.dtype != aval.dtype:

@@ -11,7 +11,7 @@ from funcgrad.errors import TangentError
 from funcgrad.families.shapes import cast_like, zeros_like
 from funcgrad.interpreters.dual import Dual, DualTracer
 from funcgrad.transforms.arguments import (
-    FLOAT0,
+    float0,
     as_primal,
     is_differentiable,
     lower,
@@ -92,7 +92,7 @@ def _dual(trace: Dual, number: int, x: Any, x_dot: Any) -> Any:
         )
     dtype, dot_dtype = result_dtype(x), result_dtype(x_dot)
     if not is_differentiable(x):
-        if dot_dtype != FLOAT0 and not (dot_dtype.kind in "biu" and not np.any(x_dot)):
+        if dot_dtype != float0 and not (dot_dtype.kind in "biu" and not np.any(x_dot)):
             raise TangentError(
                 f"jvp: primal {number} has dtype {dtype}, and its tangent {dot_dtype}. The "
                 "derivative by an integer is zero. Pass the primal as float, or "
@@ -123,5 +123,5 @@ def _tangent(trace: Dual, x: Any, value: Any, forbidden: set[int]) -> Any:
             return np.array(dot)
         return own(dot, forbidden)
     if not is_differentiable(value):
-        return np.zeros(np.shape(value), FLOAT0)
+        return np.zeros(np.shape(value), float0)
     return zeros_like(value, dtype=result_dtype(value))

@@ -29,7 +29,7 @@ from funcgrad.interpreters.dual import Dual, DualTracer
 from funcgrad.interpreters.record import Recording
 from funcgrad.interpreters.stage import Stage, StageTracer
 from funcgrad.transforms.arguments import (
-    FLOAT0,
+    float0,
     as_primal,
     dtype_name,
     is_differentiable,
@@ -137,7 +137,7 @@ class LinearStage(Stage):
 def _is_zero(x: Any) -> bool:
     value = plain_value(x)
     dtype = getattr(value, "dtype", None)
-    return dtype == FLOAT0 or not np.any(value)
+    return dtype == float0 or not np.any(value)
 
 
 def _is_linear(primitive: Primitive, args: Sequence[Any], active: Sequence[bool]) -> bool:
@@ -403,7 +403,7 @@ def _fitting(place: str, leaf: Any, aval: Aval, error: type[FuncgradError]) -> A
 def _finished(found: Any, aval: Aval, forbidden: set[int], array: bool) -> Any:
     """A result of a linear map as the user gets it: dtype of its own, memory of its own."""
     if aval.dtype.kind not in "fc":
-        return np.zeros(aval.shape, FLOAT0)
+        return np.zeros(aval.shape, float0)
     if found is None:
         zeros = np.zeros(aval.shape, aval.dtype)
         return zeros if array else zeros[()]

@@ -18,7 +18,7 @@ from funcgrad.core.wengert import Aval
 from funcgrad.errors import CustomRuleError
 from funcgrad.families.shapes import cast_like, dtype_of, in_front, shape_of, zeros_like
 from funcgrad.interpreters.batch import Batch
-from funcgrad.transforms.arguments import FLOAT0, dtype_name, is_differentiable, result_dtype, run
+from funcgrad.transforms.arguments import float0, dtype_name, is_differentiable, result_dtype, run
 from funcgrad.transforms.vmap import lift, unlift
 from funcgrad.tree.mismatch import children_like, describe
 
@@ -254,7 +254,7 @@ class UserCall(Call):
 
     def _checked(self, rule: str, x: Any, aval: Any, what: str, weak: bool) -> Any:
         """A cotangent or tangent of exactly the shape and dtype it needs; `None` for zero."""
-        if x is None or getattr(x, "dtype", None) == FLOAT0:
+        if x is None or getattr(x, "dtype", None) == float0:
             return None
         if aval is None:
             raise self._error(
@@ -325,7 +325,7 @@ def _tangent(leaf: Any) -> Any:
     """A zero tangent as a user's jvp gets it."""
     if is_differentiable(leaf):
         return zeros_like(leaf, dtype=result_dtype(leaf))
-    return np.zeros(shape_of(leaf), FLOAT0) if hasattr(leaf, "dtype") else None
+    return np.zeros(shape_of(leaf), float0) if hasattr(leaf, "dtype") else None
 
 
 class BatchedCall(Call):
@@ -427,6 +427,6 @@ class BatchedCall(Call):
 
 
 def _lift(trace: Batch, value: Any, batched: bool) -> Any:
-    if getattr(value, "dtype", None) == FLOAT0:
-        return np.zeros(shape_of(value)[int(batched) :], FLOAT0)
+    if getattr(value, "dtype", None) == float0:
+        return np.zeros(shape_of(value)[int(batched) :], float0)
     return lift(trace, value, batched)

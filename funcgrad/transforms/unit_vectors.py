@@ -15,7 +15,7 @@ from funcgrad.core.tracer import Tracer
 from funcgrad.errors import InputDtypeError, OutputDtypeError
 from funcgrad.families.shapes import shape_of
 from funcgrad.transforms.arguments import (
-    FLOAT0,
+    float0,
     as_primal,
     dtype_name,
     function_name,
@@ -167,7 +167,7 @@ class Problem:
         for number, leaf in enumerate(self.leaves):
             parts = [chunk[number] for chunk in chunks]
             if not is_differentiable(leaf):
-                whole = np.zeros((total, *shape_of(leaf)), FLOAT0)
+                whole = np.zeros((total, *shape_of(leaf)), float0)
             else:
                 whole = parts[0] if len(parts) == 1 else DISPATCH[np.concatenate](parts, axis=0)
             for row, out, a, b in zip(blocks, outs, ends, ends[1:], strict=False):
@@ -287,7 +287,7 @@ class _Push:
             push()
             return [
                 np.zeros(
-                    (*shape_of(out), 0), result_dtype(out) if is_differentiable(out) else FLOAT0
+                    (*shape_of(out), 0), result_dtype(out) if is_differentiable(out) else float0
                 )
                 for out in self.outs
             ]
@@ -308,7 +308,7 @@ class _Pull:
     def __call__(self, units: list[Any]) -> list[Any]:
         """For each argument the rows, of shape `(rows, *argument.shape)`."""
         active = [i for i, unit in enumerate(units) if unit is not None]
-        nothing: list[Any] = [np.zeros(shape_of(out), FLOAT0) for out in self.outs]
+        nothing: list[Any] = [np.zeros(shape_of(out), float0) for out in self.outs]
 
         def pull(*cts: Any) -> list[Any]:
             all_cts = list(nothing)

@@ -19,7 +19,7 @@ from funcgrad.errors import (
 from funcgrad.families.shapes import in_front, shape_of
 from funcgrad.interpreters.batch import Batch, BatchTracer
 from funcgrad.transforms.arguments import (
-    FLOAT0,
+    float0,
     check_output,
     dtype_name,
     function_name,
@@ -299,7 +299,7 @@ def unlift(trace: Batch, x: Any) -> tuple[Any, bool]:
     """A value inside a (closed) batch as `(value, batched)` of the transform around it."""
     if isinstance(x, BatchTracer) and x.owner is trace:
         return x.value, x.batched
-    if getattr(x, "dtype", None) != FLOAT0:
+    if getattr(x, "dtype", None) != float0:
         check_output("vmap", trace, x)
     return x, False
 
@@ -323,8 +323,8 @@ def _result(parts: list[tuple[Any, bool, int]], place: int | None, size: int) ->
                 "Pass an axis in out_axes, or reduce over the axis after vmap."
             )
         return value.copy() if type(value) is np.ndarray else value
-    if getattr(value, "dtype", None) == FLOAT0:
-        return np.zeros(_inserted(shape_of(value), place, size), FLOAT0)
+    if getattr(value, "dtype", None) == float0:
+        return np.zeros(_inserted(shape_of(value), place, size), float0)
     fronts = [in_front(count, value, batched) for value, batched, count in parts]
     whole = fronts[0] if len(fronts) == 1 else DISPATCH[np.concatenate](fronts, axis=0)
     rank = len(shape_of(whole))

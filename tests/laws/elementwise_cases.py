@@ -9,7 +9,8 @@ from tests.laws.case import Case, arrays
 
 UNARY = [((),), ((3,),), ((2, 0),), ((2, 3),)]
 BINARY = [
-    ((), ()), ((3,), (3,)), ((3,), ()), ((), (2, 3)), ((2, 1), (3,)), ((1,), (2, 3)), ((0, 3), (3,)),
+    ((), ()), ((3,), (3,)), ((3,), ()), ((), (2, 3)),
+    ((2, 1), (3,)), ((1,), (2, 3)), ((0, 3), (3,)),
 ]  # fmt: skip
 INTEGERS = {"ldexp", "left_shift", "right_shift", "gcd", "lcm", "invert", "bitwise_and",
             "bitwise_or", "bitwise_xor", "bitwise_count"}  # fmt: skip

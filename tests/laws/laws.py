@@ -17,7 +17,7 @@ EPS = {np.dtype(np.float16): 1e-3, np.dtype(np.float32): 1.2e-7, np.dtype(np.flo
 def results(out: Any) -> list[Any]:
     """The inexact results as a list."""
     outs = out if isinstance(out, tuple) else (out,)
-    return [o for o in outs if (o.dtype if hasattr(o, "dtype") else np.asarray(o).dtype).kind in "fc"]
+    return [o for o in outs if getattr(o, "dtype", np.dtype(type(o))).kind in "fc"]
 
 
 def tolerance(*values: Any) -> float:
@@ -176,9 +176,7 @@ def _batching(case: Case, flags: tuple[bool, ...], size: int) -> None:
         else:
             stacks.append(np.stack([x] * size))
     trace = Batch("vmap", size)
-    operands = [
-        BatchTracer(stack, flag, trace) for stack, flag in zip(stacks, flags, strict=True)
-    ]
+    operands = [BatchTracer(stack, flag, trace) for stack, flag in zip(stacks, flags, strict=True)]
     found = bind(case.primitive, *operands, **case.params)
     trace.close()
     expected = [

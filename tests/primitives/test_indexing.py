@@ -23,7 +23,7 @@ from tests.primitives.checking import check, normal
 SHAPE = (3, 4, 5)
 MASK = np.array([True, False, True])
 GRID = np.arange(12).reshape(3, 4) % 5 > 1
-I, J = np.array([0, 2, 2]), np.array([[1], [3]])
+ROWS, COLUMN = np.array([0, 2, 2]), np.array([[1], [3]])
 
 KEYS: dict[str, Any] = {
     "integer": 1,
@@ -43,20 +43,20 @@ KEYS: dict[str, Any] = {
     "Ellipsis then integer": (..., 0),
     "new axes": (None, 1, ..., None),
     "integer between slices": (slice(1, None), -1, slice(None, None, 3)),
-    "index array": I,
+    "index array": ROWS,
     "list": [2, 0],
     "empty list": [],
     "two-dimensional index": np.array([[1], [2]]),
-    "two index arrays": (I, I),
-    "broadcast index arrays": (np.array([0, 1]), J),
-    "index array behind a slice": (slice(None), I),
+    "two index arrays": (ROWS, ROWS),
+    "broadcast index arrays": (np.array([0, 1]), COLUMN),
+    "index array behind a slice": (slice(None), ROWS),
     "index arrays in the middle": (slice(None), np.array([0, 3]), np.array([4, 4])),
-    "index arrays apart": (I, slice(None), I),
-    "index arrays apart by None": (I, None, I),
+    "index arrays apart": (ROWS, slice(None), ROWS),
+    "index arrays apart by None": (ROWS, None, ROWS),
     "index arrays apart by Ellipsis": (np.array([0, 1]), ..., np.array([1, 1])),
-    "integer beside an index array": (0, I),
-    "integer away from an index array": (0, slice(None), I),
-    "array, slice, integer": (I, slice(1, None), 0),
+    "integer beside an index array": (0, ROWS),
+    "integer away from an index array": (0, slice(None), ROWS),
+    "array, slice, integer": (ROWS, slice(1, None), 0),
     "repeated and negative": np.array([0, -3, 0]),
     "unsigned": np.array([1, 1], np.uint8),
     "mask": MASK,
@@ -128,13 +128,13 @@ def test_mixed_keys_put_their_axes_where_numpy_puts_them(data: st.DataObject) ->
 
 
 def test_a_key_of_more_axes_than_there_are_is_refused_as_in_numpy() -> None:
-    for key in [(0, 0, 0, 0), (I, 0, 0, 0), np.ones((3, 4, 5, 1), bool), (..., ...)]:
+    for key in [(0, 0, 0, 0), (ROWS, 0, 0, 0), np.ones((3, 4, 5, 1), bool), (..., ...)]:
         with pytest.raises(IndexError):
             grad(lambda x, key=key: np.sum(x[key]))(normal(*SHAPE))
 
 
 def test_an_index_out_of_range_is_refused() -> None:
-    for key in [3, -4, [0, 3], (slice(None), [4]), (I, I + 3)]:
+    for key in [3, -4, [0, 3], (slice(None), [4]), (ROWS, ROWS + 3)]:
         with pytest.raises(IndexError):
             grad(lambda x, key=key: np.sum(x[key]))(normal(*SHAPE))
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funcgrad import errors, grad, jvp, vjp
+from funcgrad.core.protocols import DISPATCH
 from funcgrad.transforms.vmap import vmap
 from tests.primitives.checking import check, normal
 
@@ -248,16 +249,17 @@ def test_pad_by_odd_reflection_agrees_with_numpy(mode: Any) -> None:
     check(f, normal(3), exact=False)
 
 
-def test_pad_by_traced_values_carries_their_derivative() -> None:
-    check(
-        lambda x, y: np.concatenate([y[:0], np.ravel(x)])[0] + _padded(x, y), normal(3), normal(2)
-    )
+@pytest.mark.parametrize("mode", ["constant", "linear_ramp"])
+def test_pad_by_traced_values_carries_their_derivative(mode: Any) -> None:
+    option = {"constant": "constant_values", "linear_ramp": "end_values"}[mode]
 
+    def f(x: Any, y: Any, z: Any) -> Any:
+        return np.pad(x, 2, mode, **{option: ((y, z), (z, 0.5))})
 
-def _padded(x: Any, y: Any) -> Any:
-    if isinstance(y, np.ndarray):
-        return np.pad(x, 2, constant_values=(y[0], y[1]))
-    return np.concatenate([np.repeat(y[0], 2), x, np.repeat(y[1], 2)])
+    check(f, normal(3, 2), np.float64(0.3), np.float64(-2.0), exact=False)
+    x, y = normal(3), np.array([1.5, 2.5])
+    slope = grad(lambda y: np.sum(DISPATCH[np.pad](x, (1, 2), constant_values=y)))(y)
+    np.testing.assert_array_equal(slope, [1.0, 2.0])
 
 
 @pytest.mark.parametrize("width", [2, (1, 2), ((1, 2),), {0: 1}, {-1: (2, 0)}, [[1, 0]]])
@@ -371,7 +373,7 @@ def test_joining_many_parts_takes_linear_time() -> None:
 @pytest.mark.parametrize("function", [np.copyto, np.fill_diagonal, np.place, np.putmask])
 def test_functions_that_write_in_place_name_what_to_use_instead(function: Function) -> None:
     arguments = {np.place: (True, 1.0), np.putmask: (True, 1.0)}.get(function, (1.0,))
-    with pytest.raises(errors.UnsupportedFunctionError, match="immutable.* Use "):
+    with pytest.raises(errors.UnsupportedFunctionError, match=r"immutable.* Use "):
         grad(lambda x: function(x, *arguments))(np.ones((2, 2)))
 
 

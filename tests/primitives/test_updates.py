@@ -212,7 +212,7 @@ def test_a_mask_of_each_example_does_not_take_an_array() -> None:
 
 @pytest.mark.parametrize("value", [1.5, np.array([1.5]), 1j])
 def test_values_that_the_dtype_cannot_hold_are_refused(value: Any) -> None:
-    with pytest.raises(TypeError, match="at: set with values .* cannot hold them"):
+    with pytest.raises(TypeError, match=r"at: set with values .* cannot hold them"):
         at(np.zeros(3, int))[0].set(value)
 
 
