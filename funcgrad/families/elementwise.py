@@ -16,7 +16,7 @@ from funcgrad.core.primitive import Primitive, Pull, register
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import bind
 from funcgrad.families.batching import batch_rule
-from funcgrad.families.shapes import align, as_operand, fitter, shape_of
+from funcgrad.families.shapes import align, as_operand, fitter, shape_of, unbroadcast
 from funcgrad.interpreters.record import RecordTracer
 from funcgrad.interpreters.specialise import binary_fast_path, unary_fast_path
 
@@ -100,6 +100,20 @@ class Elementwise:
                 pull = _fitted(pull, fitters)
         return pull, residuals
 
+    def broadcast(self, out: Any, x: Any, y: Any, active: Mask) -> tuple[Pull | None, Any]:
+        """As `vjp`, for plain operands of one dtype that differ in shape."""
+        keep, pull = self.pull(active)
+        residuals: Any = None
+        if keep:
+            values = [out if letter == "z" else x if letter == "x" else y for letter in keep]
+            residuals = values[0] if len(values) == 1 else tuple(values)
+        full = out.shape
+        shapes = [a.shape for a, flag in zip((x, y), active, strict=True) if flag]
+        fitters = [None if shape == full else _Unbroadcast(shape) for shape in shapes]
+        if self.reducing:
+            return self._reduced(active, keep, fitters, shapes, full), residuals
+        return _fitted(pull, fitters), residuals
+
     def _reduced(
         self,
         active: Mask,
@@ -129,6 +143,18 @@ class Elementwise:
             return tuple(part(number, values, ct) for number in range(len(chosen)))
 
         return pull
+
+
+class _Unbroadcast:
+    """`ct -> unbroadcast(ct, shape)`."""
+
+    __slots__ = ("shape",)
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def __call__(self, ct: Any) -> Any:
+        return unbroadcast(ct, self.shape)
 
 
 def _pull_of_one(rule: Rule | None, keep: str, count: int) -> Pull | None:
@@ -167,18 +193,20 @@ def _spread(residuals: Any, keep: str, count: int) -> list[Any]:
     return values
 
 
-def _fitted(pull: Pull | None, fitters: Sequence[Callable[[Any], Any] | None]) -> Pull:
+def _fitted(pull: Pull | None, fitters: Sequence[Callable[[Any], Any] | None]) -> Pull | None:
     if len(fitters) == 1:
         fix = fitters[0]
+        if fix is None:
+            return pull
         if pull is None:
             return lambda ct, _residuals: fix(ct)  # type: ignore[misc]  # called with one that is set
         return lambda ct, residuals: fix(pull(ct, residuals))  # type: ignore[misc]  # as above
 
-    def fitted(ct: Any, residuals: Any) -> tuple[Any, ...]:
-        parts = pull(ct, residuals)  # type: ignore[misc]  # several operands always have a pull
-        return tuple(
-            part if fix is None else fix(part) for part, fix in zip(parts, fitters, strict=True)
-        )
+    first, second = fitters
+
+    def fitted(ct: Any, residuals: Any) -> tuple[Any, Any]:
+        by_x, by_y = pull(ct, residuals)  # type: ignore[misc]  # two operands always have a pull
+        return by_x if first is None else first(by_x), by_y if second is None else second(by_y)
 
     return fitted
 
@@ -190,7 +218,7 @@ def _value(ufunc: Callable[..., Any], weak: bool) -> Callable[..., Any]:
 
     def value(*args: Any) -> Any:
         out = ufunc(*args)
-        if all(type(arg) in (float, int, complex) for arg in args) and type(out) is np.float64:
+        if type(out) is np.float64 and all(type(arg) in (float, int, complex) for arg in args):
             return float(out)
         return out
 
@@ -287,6 +315,7 @@ def _binary(
         general,
         weak_only_safe=operator in ("+", "-", "*"),
         same=same,
+        broadcast=table.broadcast,
     )
 
 

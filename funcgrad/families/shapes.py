@@ -97,6 +97,8 @@ def unbroadcast(ct: Any, shape: tuple[int, ...]) -> Any:
     rank, inner = len(full), len(shape)
     lead = tuple(range(-rank, -inner)) if inner else tuple(range(-rank, 0))
     if type(ct) is np.ndarray:
+        if full[rank - inner :] == shape and inner:
+            return sum_over(ct, None, lead)
         stretched = tuple(i - inner for i in range(inner) if full[i + rank - inner] != shape[i])
         return np.reshape(sum_over(ct, None, (*lead, *stretched)), shape)
     if lead:
@@ -120,7 +122,8 @@ def sum_over(a: Any, b: Any, axes: tuple[int, ...]) -> Any:
         or a.dtype.char not in _BITS
         or (count > 4096 and a.dtype.itemsize < 8)
     ):
-        return np.add.reduce(a if b is None else a * b, axis=axes)
+        only = axes[0] if len(axes) == 1 else axes
+        return np.add.reduce(a if b is None else a * b, axis=only)
     rank = a.ndim
     letters = list(range(rank))
     kept = [i for i in letters if i - rank not in axes]

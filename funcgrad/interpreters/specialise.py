@@ -46,25 +46,30 @@ def {name}(x, y, /):
 {append_xs}        if type(y) is RecordTracer:
             if y.owner is x.owner:
                 yv = y.value
-                if (
-                    xv.shape == yv.shape and xv.dtype is yv.dtype
-                    if type(xv) is ndarray is type(yv)
-                    else type(xv) is float64 is type(yv)
-                ):
+                if type(xv) is ndarray is type(yv):
+                    if xv.dtype is yv.dtype:
+                        z = {expression}
+                        if xv.shape != yv.shape:
+                            pull, residuals = broadcast(z, xv, yv, BOTH)
+{append_broadcast_xy}{append_same}{append_xy}                elif type(xv) is float64 is type(yv):
                     z = {expression}
-{append_same}{append_xy}        elif type(y) is ndarray:
-            if type(xv) is ndarray and xv.shape == y.shape and xv.dtype is y.dtype:
+{append_same_2}{append_xy_2}        elif type(y) is ndarray:
+            if type(xv) is ndarray and xv.dtype is y.dtype:
                 z = {expression_y}
-{capture_y}{append_x}        elif type(y) is float64 and type(xv) is float64:
+{capture_y}                if xv.shape != y.shape:
+                    pull, residuals = broadcast(z, xv, {kept_y}, X)
+{append_broadcast_x}{append_x}        elif type(y) is float64 and type(xv) is float64:
             z = {expression_y}
 {append_xs2}    elif type(y) is RecordTracer:
         yv = y.value
         if (type(x) is float or type(x) is int){weak_y}:
             z = {expression_x}
 {append_ys}        if type(x) is ndarray:
-            if type(yv) is ndarray and yv.shape == x.shape and yv.dtype is x.dtype:
+            if type(yv) is ndarray and yv.dtype is x.dtype:
                 z = {expression_x}
-{capture_x}{append_y}        elif type(x) is float64 and type(yv) is float64:
+{capture_x}                if yv.shape != x.shape:
+                    pull, residuals = broadcast(z, {kept_x}, yv, Y)
+{append_broadcast_y}{append_y}        elif type(x) is float64 and type(yv) is float64:
             z = {expression_x}
 {append_ys2}    return general(x, y)
 
@@ -76,6 +81,7 @@ def {name}_reflected(y, x, /):
 
 def _compile(name: str, source: str, names: dict[str, Any]) -> dict[str, Any]:
     filename = f"<funcgrad fast path of {name}>"
+    names["__name__"] = __name__  # error messages look for the first frame outside funcgrad
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     exec(compile(source, filename, "exec"), names)  # our own templates
     return names
@@ -143,7 +149,8 @@ def binary_fast_path(
     rules: dict[tuple[bool, bool], tuple[str, Pull | None]],
     general: Callable[..., Any],
     weak_only_safe: bool,
-    same: tuple[str, Pull] | None = None,
+    same: tuple[str, Pull] | None,
+    broadcast: Callable[..., tuple[Pull | None, Any]],
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The function of two operands that records quickly, and its reflection.
 
@@ -157,6 +164,7 @@ def binary_fast_path(
         weak_only_safe: whether two Python numbers may be combined by the operator itself; not for
             `/` and `**`, which raise where NumPy gives inf.
         same: what to keep, and the pull, where both operands are one traced value.
+        broadcast: `(z, x, y, active) -> (pull, residuals)` for operands of different shapes.
 
     Returns:
         `f(x, y)` and `f_reflected(y, x)`.
@@ -171,10 +179,14 @@ def binary_fast_path(
     captured = "{v} = {a}.copy() if {a}.nbytes <= {small} else {t}.owner.guard({a})\n"
     capture_y = captured.format(v="yv", a="y", t="x", small=SMALL) if "y" in keep_x else ""
     capture_x = captured.format(v="xv", a="x", t="y", small=SMALL) if "x" in keep_y else ""
-    append_same = ""
+    append_same = append_same_2 = ""
     if same is not None:
         kept = _residuals(same[0], "xv", "xv")
-        append_same = " " * 20 + "if x is y:\n" + _append("x", "x.index", "pull_same", kept, 24)
+        append_same, append_same_2 = (
+            " " * indent + "if x is y:\n" + _append("x", "x.index", "pull_same", kept, indent + 4)
+            for indent in (24, 20)
+        )
+    both = "(x.index, y.index)"
     source = _BINARY.format(
         name=name,
         weak_x="" if weak_only_safe else " and type(xv) is not float",
@@ -184,9 +196,14 @@ def binary_fast_path(
         expression_x=expression("x", "yv"),
         append_xs=_append("x", "x.index", "pull_x", _residuals(keep_x, "xv", "y"), 12),
         append_xs2=_append("x", "x.index", "pull_x", _residuals(keep_x, "xv", "y"), 12),
-        append_xy=_append(
-            "x", "(x.index, y.index)", "pull_xy", _residuals(keep_xy, "xv", "yv"), 20
-        ),
+        append_xy=_append("x", both, "pull_xy", _residuals(keep_xy, "xv", "yv"), 24),
+        append_xy_2=_append("x", both, "pull_xy", _residuals(keep_xy, "xv", "yv"), 20),
+        append_broadcast_xy=_append("x", both, "pull", "residuals", 28),
+        append_broadcast_x=_append("x", "x.index", "pull", "residuals", 20),
+        append_broadcast_y=_append("y", "y.index", "pull", "residuals", 20),
+        kept_x="xv" if capture_x else "x",
+        kept_y="yv" if capture_y else "y",
+        append_same_2=append_same_2,
         append_same=append_same,
         capture_y=" " * 16 + capture_y if capture_y else "",
         append_x=_append("x", "x.index", "pull_x", _residuals(keep_x, "xv", "yv"), 16),
@@ -196,7 +213,11 @@ def binary_fast_path(
         append_y=_append("y", "y.index", "pull_y", _residuals(keep_y, "xv", "yv"), 16),
     )
     names: dict[str, Any] = {
+        "BOTH": (True, True),
         "RecordTracer": RecordTracer,
+        "X": (True, False),
+        "Y": (False, True),
+        "broadcast": broadcast,
         "float64": np.float64,
         "general": general,
         "ndarray": np.ndarray,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core.primitive import Primitive
-from funcgrad.core.protocols import REPLACEMENTS, unsupported
+from funcgrad.core.protocols import unsupported
 from funcgrad.core.tracer import Tracer, leaked
 from funcgrad.interpreters.record import Recording, RecordTracer
 
@@ -15,7 +15,6 @@ __all__ = [
     "append_record",
     "as_shape",
     "recording_of",
-    "refuse",
     "require_default",
 ]
 
@@ -24,11 +23,6 @@ def require_default(function: Any, what: str, value: Any, *defaults: Any) -> Non
     """Raise `UnsupportedFunctionError` for an option that traced values do not know."""
     if not any(value is default or value == default for default in defaults):
         raise unsupported(function, f"({what}={value!r})")
-
-
-def refuse(function: Any, instead: str) -> None:
-    """Enter the text that tells what to use in place of a NumPy function."""
-    REPLACEMENTS[function] = instead
 
 
 def as_shape(shape: Any) -> tuple[int, ...]:

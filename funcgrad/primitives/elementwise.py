@@ -69,6 +69,13 @@ def smaller(_z: Any, x: Any, y: Any, t: Any) -> Any:
     return np.where(x < y, t, np.where(tie, 0.5 * t, 0))
 
 
+def _share(power: Any, z: Any, x: Any, y: Any) -> Any:
+    """The part of x in z = log(bˣ + bʸ): bˣ⁻ᶻ, and a half where both equal z (both infinite)."""
+    most = x == z
+    part = power(np.where(most, 0, x) - np.where(most, 0, z))
+    return np.where(most & (y == z), 0.5, part)
+
+
 def _over_hypot(x: Any, z: Any, t: Any) -> Any:
     zero = z == 0
     return t * (np.where(zero, 0, x) / np.where(zero, 1, z))
@@ -200,14 +207,14 @@ fmin = elementwise(
 )
 logaddexp = elementwise(
     np.logaddexp,
-    lambda z, x, _y, t: t * np.exp(np.where(x == z, 0, x) - np.where(x == z, 0, z)),
-    lambda z, _x, y, t: t * np.exp(np.where(y == z, 0, y) - np.where(y == z, 0, z)),
+    lambda z, x, y, t: t * _share(np.exp, z, x, y),
+    lambda z, x, y, t: t * _share(np.exp, z, y, x),
     analytic=False,
 )
 logaddexp2 = elementwise(
     np.logaddexp2,
-    lambda z, x, _y, t: t * np.exp2(np.where(x == z, 0, x) - np.where(x == z, 0, z)),
-    lambda z, _x, y, t: t * np.exp2(np.where(y == z, 0, y) - np.where(y == z, 0, z)),
+    lambda z, x, y, t: t * _share(np.exp2, z, x, y),
+    lambda z, x, y, t: t * _share(np.exp2, z, y, x),
     analytic=False,
 )
 hypot = elementwise(

@@ -130,16 +130,16 @@ DISPATCH[np.mean] = fast_mean
 
 def _pull_left(ct: Any, b: Any) -> Any:
     """a, of shape (m, n), from a @ b of shape (m, k)."""
-    return ct @ b.T
+    return np.dot(ct, b.T)
 
 
 def _pull_right(ct: Any, a: Any) -> Any:
-    return a.T @ ct
+    return np.dot(a.T, ct)
 
 
 def _pull_both(ct: Any, residuals: Any) -> tuple[Any, Any]:
     a, b = residuals
-    return ct @ b.T, a.T @ ct
+    return np.dot(ct, b.T), np.dot(a.T, ct)
 
 
 def _pull_outer_right(ct: Any, a: Any) -> Any:
@@ -153,17 +153,17 @@ def _pull_outer_left(ct: Any, b: Any) -> Any:
 
 
 def _pull_vector_left(ct: Any, b: Any) -> Any:
-    return b @ ct
+    return np.dot(b, ct)
 
 
 def _pull_vector_both(ct: Any, residuals: Any) -> tuple[Any, Any]:
     a, b = residuals
-    return b @ ct, a[:, None] * ct
+    return np.dot(b, ct), a[:, None] * ct
 
 
 def _pull_matrix_vector_both(ct: Any, residuals: Any) -> tuple[Any, Any]:
     a, b = residuals
-    return ct[:, None] * b, ct @ a
+    return ct[:, None] * b, np.dot(ct, a)
 
 
 def _pull_product(ct: Any, other: Any) -> Any:
@@ -176,7 +176,7 @@ def _pull_product_both(ct: Any, residuals: Any) -> tuple[Any, Any]:
 
 
 def _pull_matrix_right(ct: Any, a: Any) -> Any:
-    return ct @ a
+    return np.dot(ct, a)
 
 
 # {(rank of a, rank of b): (pull of a, pull of b, pull of both)}

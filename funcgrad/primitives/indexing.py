@@ -77,7 +77,6 @@ index_p: Primitive = linear(
 )
 unindex_p: Primitive = linear(
     "unindex",
-    "unindex_all",
     _unindex_value,
     variadic=lambda ct, position, *_cts, keys, shape: index(ct, decode(keys[position])),
     batch=_unindex_batch,

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core.primitive import Primitive
-from funcgrad.core.protocols import DISPATCH
+from funcgrad.core.protocols import DISPATCH, REPLACEMENTS
 from funcgrad.core.tracer import Tracer, bind
 from funcgrad.errors import user_line
 from funcgrad.families.elementwise import constant_call
 from funcgrad.families.linear import linear
 from funcgrad.families.shapes import align, as_operand, in_front, rank_of, shape_of
 from funcgrad.interpreters.batch import BatchTracer
-from funcgrad.primitives.calls import refuse
 from funcgrad.primitives.indexing import (
     MAX_INDICES,
     flat_places,
@@ -429,16 +428,17 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
 
 DISPATCH["at"] = at
 
-for _function, _instead in {
-    np.copyto: "np.where(mask, source, x) or funcgrad.numpy.full_like(x, value)",
-    np.fill_diagonal: "funcgrad.numpy.at(x)[np.diag_indices_from(x)].set(value)",
-    np.place: "funcgrad.numpy.at(x)[mask].set(values)",
-    np.put: "funcgrad.numpy.at(np.ravel(x))[indices].set(values).reshape(x.shape)",
-    np.put_along_axis: "funcgrad.numpy.at(x)[index arrays].set(values)",
-    np.putmask: "np.where(mask, values, x)",
-}.items():
-    refuse(
-        _function,
-        "It changes an array in place, but traced values are immutable, and a plain array cannot "
-        f"hold one. Use {_instead}, which returns the result.",
-    )
+_WRITES = "It changes an array in place, but traced values are immutable, and a plain array cannot"
+REPLACEMENTS.update(
+    {
+        function: f"{_WRITES} hold one. Use {instead}, which returns the result."
+        for function, instead in {
+            np.copyto: "np.where(mask, source, x), or funcgrad.numpy.full_like(x, value)",
+            np.fill_diagonal: "funcgrad.numpy.at(x)[np.diag_indices_from(x)].set(value)",
+            np.place: "funcgrad.numpy.at(x)[mask].set(values)",
+            np.put: "funcgrad.numpy.at(np.ravel(x))[indices].set(values).reshape(x.shape)",
+            np.put_along_axis: "funcgrad.numpy.at(x)[index arrays].set(values)",
+            np.putmask: "np.where(mask, values, x)",
+        }.items()
+    }
+)

@@ -1,11 +1,14 @@
 """The laws that every primitive keeps, each a function of a case that raises AssertionError."""
 
+import functools
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 import funcgrad as fg
+from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import bind
 from funcgrad.interpreters.batch import Batch, BatchTracer
 from funcgrad.testing import numerical_jvp
@@ -232,3 +235,71 @@ def program_gives_the_same(case: Case) -> None:
     assert str(program)
     for found, expected in zip(program.evaluate(*args), results(f(*args)), strict=True):
         np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+
+
+def fast_path_is_the_general_path(case: Case) -> None:
+    """What the specialised functions and operators record, against what `bind` records."""
+    ufunc = getattr(np, case.name, None) or FAST_NAMES.get(case.name)
+    fast = DISPATCH.get(ufunc)
+    if fast is None:
+        return
+    count = len(case.args)
+    for active in itertools.product((True, False), repeat=count):
+        if not any(active) or not all(i in case.active for i in range(count) if active[i]):
+            continue
+        chosen = [arg for arg, flag in zip(case.args, active, strict=True) if flag]
+        found, expected = (
+            _value_and_pull(_filled(f, case.args, active), chosen)
+            for f in (fast, lambda *args: bind(case.primitive, *args))
+        )
+        for a, b in zip(found, expected, strict=True):
+            close(a, b, tolerance(*found), f"fast path, active {active}")
+            assert np.asarray(a).dtype == np.asarray(b).dtype
+    if case.args[0].dtype == np.float64:
+        _numbers(case, fast)
+
+
+FAST_NAMES = {"divide": np.true_divide}
+
+
+def _filled(f: Any, args: Sequence[Any], active: Sequence[bool]) -> Any:
+    def apply(*chosen: Any) -> Any:
+        rest = iter(chosen)
+        return f(*(next(rest) if flag else a for a, flag in zip(args, active, strict=True)))
+
+    return apply
+
+
+def _value_and_pull(f: Any, args: Sequence[Any]) -> list[Any]:
+    out, pull = fg.vjp(f, *args)
+    return [out, *pull(like(np.random.default_rng(9), out))]
+
+
+def _numbers(case: Case, fast: Any) -> None:
+    """Python numbers beside traced values, on either side, and one value in both places."""
+    if len(case.args) == 1 or np.asarray(case.args[1]).dtype != np.float64:
+        return
+    x, y = case.args
+    number_x, number_y = (float(np.ravel(a)[0]) if a.size else 0.5 for a in (x, y))
+    general = functools.partial(bind, case.primitive)
+    for f, g, args in (
+        (lambda a: fast(a, number_y), lambda a: general(a, number_y), (x,)),
+        (lambda b: fast(number_x, b), lambda b: general(number_x, b), (y,)),
+        (lambda a: fast(a, a), lambda a: general(a, a), (np.abs(x) + 0.25,)),
+    ):
+        found, expected = _value_and_pull(f, args), _value_and_pull(g, args)
+        for a, b in zip(found, expected, strict=True):
+            close(a, b, tolerance(*found), "fast path, Python numbers")
+
+
+def function_is_its_program(call: Any, args: Sequence[Any]) -> None:
+    """A function of NumPy's, which may have a fast path, against its program, which has none."""
+    program = fg.make_program(call)(*args)
+    found, expected = (
+        fg.vjp(f, *args)
+        for f in (float_results(call), lambda *xs: results(tuple(program.evaluate(*xs))))
+    )
+    cts = [like(np.random.default_rng(10), o) for o in found[0]]
+    for a, b in zip([*found[0], *found[1](cts)], [*expected[0], *expected[1](cts)], strict=True):
+        if np.asarray(a).dtype.kind in "fc":
+            close(a, b, tolerance(a), "function and program")

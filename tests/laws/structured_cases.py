@@ -16,7 +16,7 @@ from funcgrad.core.program import Constant, Equation
 from funcgrad.core.tracer import bind
 from tests.laws.case import Case
 
-__all__ = ["structured_cases"]
+__all__ = ["CALLS", "structured_cases"]
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
@@ -197,17 +197,18 @@ DERIVATIVES: list[Call] = [
     (lambda x: np.ravel_multi_index((np.argmax(x), np.argmin(x)), (12, 12)), (M,)),
 ]
 
+CALLS = [*STRUCTURE, *REDUCTIONS, *ALGEBRA, *FUNCTIONS, *DERIVATIVES]
+
 
 def structured_cases() -> Iterator[Case]:
     """One for each different application of a primitive that the calls make."""
     seen = set()
-    for calls in (STRUCTURE, REDUCTIONS, ALGEBRA, FUNCTIONS, DERIVATIVES):
-        for call, args in calls:
-            for case in _applications(call, args):
-                key = (str(case), repr(case.params))
-                if key not in seen and case.primitive.family != "elementwise":
-                    seen.add(key)
-                    yield case
+    for call, args in CALLS:
+        for case in _applications(call, args):
+            key = (str(case), repr(case.params))
+            if key not in seen and case.primitive.family != "elementwise":
+                seen.add(key)
+                yield case
 
 
 def _applications(call: Callable[..., Any], args: tuple[Any, ...]) -> Iterator[Case]:

@@ -9,7 +9,7 @@ from funcgrad.core.primitive import PRIMITIVES
 from tests.laws import laws
 from tests.laws.case import Case
 from tests.laws.elementwise_cases import elementwise_cases
-from tests.laws.structured_cases import structured_cases
+from tests.laws.structured_cases import CALLS, structured_cases
 
 CASES = [*elementwise_cases(), *structured_cases()]
 SMOOTH = [case for case in CASES if case.primitive.vjp is not None and case.active]
@@ -52,3 +52,13 @@ def test_batching_is_stacking(case: Case):
 @over(SMOOTH)
 def test_programs(case: Case):
     laws.program_gives_the_same(case)
+
+
+@over([case for case in SMOOTH if case.primitive.family == "elementwise" and not case.params])
+def test_fast_paths(case: Case):
+    laws.fast_path_is_the_general_path(case)
+
+
+@pytest.mark.parametrize("number", range(len(CALLS)))
+def test_functions_record_what_the_rules_say(number: int):
+    laws.function_is_its_program(*CALLS[number])

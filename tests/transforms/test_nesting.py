@@ -79,7 +79,7 @@ def test_the_inner_derivative_at_the_outer_variable(outer: Any, inner: Any) -> N
     np.testing.assert_allclose(found, np.cos(0.49) - 2 * 0.49 * np.sin(0.49))
 
 
-@pytest.mark.parametrize("triple", itertools.product(DERIVATIVES[:4], repeat=3))
+@pytest.mark.parametrize("triple", list(itertools.product(DERIVATIVES[:4], repeat=3)))
 def test_three_levels_in_any_order(triple: Any) -> None:
     first, second, third = triple
     found = first(second(third(lambda x: np.sin(2.0 * x) * x)))(0.4)
