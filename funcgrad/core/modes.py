@@ -28,6 +28,9 @@ def debug_mutation() -> Iterator[None]:
     arrays are copied, larger ones are compared by a sample of their elements; inside this context
     they are compared whole, so that no change can slip through. It costs a copy of each.
 
+    Returns:
+        A context manager.
+
     Raises:
         MutatedArrayError: at the sweep, if an array was changed in place.
 

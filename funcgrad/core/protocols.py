@@ -150,7 +150,7 @@ class ArrayLike:
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the axes."""
-        return np.shape(self.value)
+        return getattr(self.value, "shape", ())
 
     @property
     def dtype(self) -> np.dtype[Any]:

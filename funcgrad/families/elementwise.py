@@ -199,8 +199,8 @@ def _fitted(pull: Pull | None, fitters: Sequence[Callable[[Any], Any] | None]) -
         if fix is None:
             return pull
         if pull is None:
-            return lambda ct, _residuals: fix(ct)  # type: ignore[misc]  # called with one that is set
-        return lambda ct, residuals: fix(pull(ct, residuals))  # type: ignore[misc]  # as above
+            return lambda ct, _residuals: fix(ct)
+        return lambda ct, residuals: fix(pull(ct, residuals))
 
     first, second = fitters
 

@@ -11,10 +11,10 @@ from typing import Any
 from funcgrad.core.primitive import BatchRule, Primitive, Pull, register
 from funcgrad.core.tracer import bind
 from funcgrad.core.wengert import aval_of
-from funcgrad.families.batching import aligned, batch_rule, same_call
+from funcgrad.families.batching import batch_rule
 from funcgrad.families.shapes import cast_like, dtype_of, zeros_like
 
-__all__ = ["Transpose", "aligned", "linear", "multilinear", "same_call"]
+__all__ = ["Transpose", "linear", "multilinear"]
 
 Transpose = Callable[..., Any]
 Mask = tuple[bool, ...]

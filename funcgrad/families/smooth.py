@@ -28,6 +28,7 @@ def smooth(
     vjp: VjpRule | None = None,
     domain: tuple[tuple[float, float], ...] = (),
     analytic: bool = True,
+    linear: tuple[Mask, ...] = (),
 ) -> Primitive:
     """Declare a primitive by its jvp.
 
@@ -40,6 +41,7 @@ def smooth(
         vjp: a reverse rule written out, where a profile asks for it.
         domain: where it is smooth (for the law tests).
         analytic: whether the rule holds for complex operands too.
+        linear: combinations of active operands in which it is linear.
 
     Returns:
         The primitive, registered.
@@ -57,6 +59,7 @@ def smooth(
             jvp=forward,
             vjp=vjp or transposed_jvp(jvp),
             batch=batch_rule(batch, lambda: primitive),
+            linear_in=lambda active: tuple(active) in linear,
             domain=domain,
             analytic=analytic,
         )

@@ -7,7 +7,6 @@ all the same, so that NumPy dispatches on them. Its shape is that of one example
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-import numpy as np
 from typing_extensions import override
 
 from funcgrad.core.primitive import Primitive
@@ -35,7 +34,7 @@ class BatchTracer(Tracer):
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the axes of one example."""
-        shape = np.shape(self.value) if not isinstance(self.value, Tracer) else self.value.shape
+        shape: tuple[int, ...] = getattr(self.value, "shape", ())
         return shape[1:] if self.batched else shape
 
     def _check_plain(self, kind: str) -> None:

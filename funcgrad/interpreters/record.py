@@ -23,6 +23,9 @@ __all__ = ["SMALL", "RecordTracer", "Recording"]
 SMALL = 4096
 """Plain arrays of at most so many bytes are copied when a record keeps them."""
 
+WHOLE = 32768
+"""Plain arrays of at most so many bytes are compared whole; it takes no longer than sampling."""
+
 SAMPLES = 256
 new = object.__new__
 
@@ -85,14 +88,19 @@ class _Closed(Sequence[Any]):
         raise leaked(self.transform)
 
 
-def fingerprint(array: np.ndarray[Any, Any]) -> bytes:
-    """A sample of the elements (all of them under `debug_mutation`), as bytes."""
-    if MODES.compare_everything:
+def fingerprint(array: np.ndarray[Any, Any], whole: bool) -> bytes:
+    """The elements, or (of a large array) a sample of them, as bytes."""
+    if whole or array.nbytes <= WHOLE:
         return array.tobytes()
     flat = array.reshape(-1) if array.flags.forc and array.flags.c_contiguous else array.flat
     step = (array.size // SAMPLES) | 1
     sample: np.ndarray[Any, Any] = flat[::step]
     return sample.tobytes()
+
+
+def is_unchanged(array: np.ndarray[Any, Any], before: bytes) -> bool:
+    """Whether an array still has its fingerprint, compared as it was taken: whole or a sample."""
+    return fingerprint(array, len(before) == array.nbytes) == before
 
 
 class Recording(Trace):
@@ -140,7 +148,7 @@ class Recording(Trace):
             else:
                 values.append(arg)
                 active.append(False)
-                if type(arg) is np.ndarray:
+                if isinstance(arg, np.ndarray):
                     constants.append(arg)
         out = bind(primitive, *values, **params)
         if primitive.vjp is None:
@@ -179,35 +187,41 @@ class Recording(Trace):
 
     def capture(self, array: Any) -> Any:
         """The array as a record may keep it: a copy of a small one, a guarded large one."""
-        if type(array) is not np.ndarray:
+        if not isinstance(array, np.ndarray):
             return array
         if array.nbytes <= SMALL:
-            return array.copy()
+            return np.array(array)
         return self.guard(array)
 
     def guard(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Remember a fingerprint of a large plain array, once a trace."""
-        if id(array) not in self.guarded:
-            self.guarded[id(array)] = (array, fingerprint(array))
+        """Remember a fingerprint of a large plain array, and compare it at every further use."""
+        before = self.guarded.get(id(array))
+        if before is None:
+            self.guarded[id(array)] = (array, fingerprint(array, MODES.compare_everything))
+        elif not is_unchanged(*before):
+            self._refuse_mutated(array)
         return array
 
     def _protect(self, residuals: Any, constants: list[Any]) -> Any:
         if type(residuals) is tuple:
             return tuple(self._protect(residual, constants) for residual in residuals)
-        if type(residuals) is np.ndarray and any(residuals is constant for constant in constants):
+        if isinstance(residuals, np.ndarray) and any(residuals is c for c in constants):
             return self.capture(residuals)
         return residuals
 
     def check_unchanged(self) -> None:
         """Raise `MutatedArrayError` if a guarded array is not what it was when recorded."""
         for array, before in self.guarded.values():
-            if fingerprint(array) != before:
-                raise MutatedArrayError(
-                    f"{self.transform}: an array of shape {array.shape} and dtype {array.dtype} "
-                    "was changed in place after an operation had recorded it. The gradient would "
-                    "be computed from the new contents. Make a new array (a = a + b in place of "
-                    "a += b), or pass a.copy()."
-                )
+            if not is_unchanged(array, before):
+                self._refuse_mutated(array)
+
+    def _refuse_mutated(self, array: np.ndarray[Any, Any]) -> NoReturn:
+        raise MutatedArrayError(
+            f"{self.transform}: an array of shape {array.shape} and dtype {array.dtype} was "
+            "changed in place after an operation had recorded it. The gradient would be computed "
+            "from the new contents. Make a new array (a = a + b in place of a += b), or pass "
+            "a.copy()."
+        )
 
 
 def _is_inexact(value: Any) -> bool:

@@ -101,7 +101,7 @@ class Stage(Trace):
             if id(arg) not in self.captured:
                 self.captured[id(arg)] = (arg, self.variable(arg))
             return self.captured[id(arg)][1]
-        return Constant(arg.copy() if type(arg) is np.ndarray else arg)
+        return Constant(np.array(arg) if isinstance(arg, np.ndarray) else arg)
 
     @override
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:

@@ -22,6 +22,8 @@ from funcgrad.numpy.functions import *  # noqa: F403  # its __all__ is one name 
 from funcgrad.numpy.functions import __all__ as _functions
 from funcgrad.numpy.plain import *  # noqa: F403  # likewise
 from funcgrad.numpy.plain import __all__ as _plain
+from funcgrad.numpy.ufuncs import *  # noqa: F403  # likewise
+from funcgrad.numpy.ufuncs import __all__ as _ufuncs
 
 __all__ = [
     "array",
@@ -35,6 +37,7 @@ __all__ = [
 ]
 __all__ += _functions
 __all__ += _plain
+__all__ += _ufuncs
 
 
 def __getattr__(name: str) -> Any:

@@ -106,8 +106,12 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> An
 def at(x: Any) -> Any:
     """Functional updates of a plain or traced array: `at(x)[idx].set(v)` returns a new one.
 
-    `x` is left as it is. Methods: `set`, `add`, `subtract`, `multiply`, `divide`, `min`, `max`,
-    `power` and `get`; all are differentiable by `x` and by the values.
+    Args:
+        x: a plain or traced array of any shape; it is left as it is.
+
+    Returns:
+        What `[idx]` is put behind; then come the methods `set`, `add`, `subtract`, `multiply`,
+        `divide`, `min`, `max`, `power` and `get`, all differentiable by `x` and by the values.
 
     Example:
         >>> import numpy as np, funcgrad.numpy as fnp

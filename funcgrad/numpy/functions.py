@@ -1,4 +1,4 @@
-"""NumPy's functions on plain and traced values, one name a line: the same objects as in `DISPATCH`.
+"""NumPy's array functions on plain and traced values, one name a line, as they stand in `DISPATCH`.
 
 Calling them directly saves the detour through NumPy's protocols.
 """
@@ -9,177 +9,159 @@ from funcgrad import primitives
 from funcgrad.core.protocols import DISPATCH
 
 __all__ = [
-    "abs",
-    "absolute",
-    "acos",
-    "acosh",
-    "add",
     "all",
     "allclose",
     "amax",
     "amin",
+    "angle",
     "any",
     "append",
-    "arccos",
-    "arccosh",
-    "arcsin",
-    "arcsinh",
-    "arctan",
-    "arctan2",
-    "arctanh",
+    "apply_along_axis",
+    "apply_over_axes",
+    "argmax",
+    "argmin",
+    "argpartition",
+    "argsort",
     "argwhere",
+    "around",
     "array2string",
     "array_equal",
     "array_equiv",
     "array_repr",
     "array_split",
     "array_str",
-    "asin",
-    "asinh",
     "astype",
-    "atan",
-    "atan2",
-    "atanh",
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
-    "bitwise_and",
-    "bitwise_count",
-    "bitwise_invert",
-    "bitwise_left_shift",
-    "bitwise_not",
-    "bitwise_or",
-    "bitwise_right_shift",
-    "bitwise_xor",
+    "average",
     "block",
     "broadcast_arrays",
     "broadcast_to",
     "can_cast",
-    "cbrt",
-    "ceil",
+    "choose",
+    "clip",
     "column_stack",
     "common_type",
+    "compress",
     "concat",
     "concatenate",
-    "conj",
-    "conjugate",
     "copy",
-    "copysign",
-    "cos",
-    "cosh",
     "count_nonzero",
-    "deg2rad",
-    "degrees",
+    "cross",
+    "cumprod",
+    "cumsum",
+    "cumulative_prod",
+    "cumulative_sum",
+    "delete",
+    "diag",
     "diag_indices_from",
-    "divide",
+    "diagflat",
+    "diagonal",
+    "diff",
+    "digitize",
+    "dot",
     "dsplit",
     "dstack",
+    "ediff1d",
+    "einsum",
+    "einsum_path",
     "empty_like",
-    "equal",
-    "exp",
-    "exp2",
     "expand_dims",
-    "expm1",
-    "fabs",
+    "extract",
+    "fix",
     "flatnonzero",
-    "floor",
-    "floor_divide",
-    "fmax",
-    "fmin",
-    "fmod",
+    "flip",
+    "fliplr",
+    "flipud",
     "full_like",
-    "gcd",
-    "greater",
-    "greater_equal",
-    "heaviside",
+    "gradient",
     "hsplit",
     "hstack",
-    "hypot",
     "imag",
-    "invert",
+    "inner",
+    "insert",
     "isclose",
     "iscomplex",
     "iscomplexobj",
-    "isfinite",
-    "isinf",
-    "isnan",
+    "isneginf",
+    "isposinf",
     "isreal",
     "isrealobj",
-    "lcm",
-    "ldexp",
-    "left_shift",
-    "less",
-    "less_equal",
-    "log",
-    "log10",
-    "log1p",
-    "log2",
-    "logaddexp",
-    "logaddexp2",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-    "matmul",
+    "ix_",
+    "kron",
+    "lexsort",
     "matrix_transpose",
     "max",
-    "maximum",
     "may_share_memory",
     "mean",
+    "meshgrid",
     "min",
     "min_scalar_type",
-    "minimum",
-    "mod",
     "moveaxis",
-    "multiply",
+    "nan_to_num",
+    "nanargmax",
+    "nanargmin",
+    "nancumprod",
+    "nancumsum",
+    "nanmax",
+    "nanmean",
+    "nanmin",
+    "nanprod",
+    "nanstd",
+    "nansum",
+    "nanvar",
     "ndim",
-    "negative",
     "nonzero",
-    "not_equal",
     "ones_like",
+    "outer",
+    "pad",
+    "partition",
     "permute_dims",
-    "positive",
-    "pow",
-    "power",
+    "piecewise",
     "prod",
     "ptp",
-    "rad2deg",
-    "radians",
     "ravel",
     "ravel_multi_index",
     "real",
     "real_if_close",
-    "reciprocal",
-    "remainder",
+    "repeat",
     "reshape",
+    "resize",
     "result_type",
-    "right_shift",
-    "rint",
+    "roll",
     "rollaxis",
+    "rot90",
+    "round",
+    "searchsorted",
+    "select",
     "shape",
     "shares_memory",
-    "sign",
-    "signbit",
-    "sin",
-    "sinh",
+    "sinc",
     "size",
+    "sort",
     "split",
-    "sqrt",
-    "square",
     "squeeze",
     "stack",
-    "subtract",
+    "std",
     "sum",
     "swapaxes",
-    "tan",
-    "tanh",
+    "take",
+    "take_along_axis",
+    "tensordot",
+    "tile",
+    "trace",
     "transpose",
+    "trapezoid",
+    "tril",
     "tril_indices_from",
+    "trim_zeros",
+    "triu",
     "triu_indices_from",
-    "true_divide",
-    "trunc",
     "unravel_index",
     "unstack",
+    "var",
+    "vdot",
     "vsplit",
     "vstack",
     "where",
@@ -188,177 +170,159 @@ __all__ = [
 
 _FILLED_BY = primitives  # importing it fills the table
 
-abs = DISPATCH[np.abs]
-absolute = DISPATCH[np.absolute]
-acos = DISPATCH[np.acos]
-acosh = DISPATCH[np.acosh]
-add = DISPATCH[np.add]
 all = DISPATCH[np.all]
 allclose = DISPATCH[np.allclose]
 amax = DISPATCH[np.amax]
 amin = DISPATCH[np.amin]
+angle = DISPATCH[np.angle]
 any = DISPATCH[np.any]
 append = DISPATCH[np.append]
-arccos = DISPATCH[np.arccos]
-arccosh = DISPATCH[np.arccosh]
-arcsin = DISPATCH[np.arcsin]
-arcsinh = DISPATCH[np.arcsinh]
-arctan = DISPATCH[np.arctan]
-arctan2 = DISPATCH[np.arctan2]
-arctanh = DISPATCH[np.arctanh]
+apply_along_axis = DISPATCH[np.apply_along_axis]
+apply_over_axes = DISPATCH[np.apply_over_axes]
+argmax = DISPATCH[np.argmax]
+argmin = DISPATCH[np.argmin]
+argpartition = DISPATCH[np.argpartition]
+argsort = DISPATCH[np.argsort]
 argwhere = DISPATCH[np.argwhere]
+around = DISPATCH[np.around]
 array2string = DISPATCH[np.array2string]
 array_equal = DISPATCH[np.array_equal]
 array_equiv = DISPATCH[np.array_equiv]
 array_repr = DISPATCH[np.array_repr]
 array_split = DISPATCH[np.array_split]
 array_str = DISPATCH[np.array_str]
-asin = DISPATCH[np.asin]
-asinh = DISPATCH[np.asinh]
 astype = DISPATCH[np.astype]
-atan = DISPATCH[np.atan]
-atan2 = DISPATCH[np.atan2]
-atanh = DISPATCH[np.atanh]
 atleast_1d = DISPATCH[np.atleast_1d]
 atleast_2d = DISPATCH[np.atleast_2d]
 atleast_3d = DISPATCH[np.atleast_3d]
-bitwise_and = DISPATCH[np.bitwise_and]
-bitwise_count = DISPATCH[np.bitwise_count]
-bitwise_invert = DISPATCH[np.bitwise_invert]
-bitwise_left_shift = DISPATCH[np.bitwise_left_shift]
-bitwise_not = DISPATCH[np.bitwise_not]
-bitwise_or = DISPATCH[np.bitwise_or]
-bitwise_right_shift = DISPATCH[np.bitwise_right_shift]
-bitwise_xor = DISPATCH[np.bitwise_xor]
+average = DISPATCH[np.average]
 block = DISPATCH[np.block]
 broadcast_arrays = DISPATCH[np.broadcast_arrays]
 broadcast_to = DISPATCH[np.broadcast_to]
 can_cast = DISPATCH[np.can_cast]
-cbrt = DISPATCH[np.cbrt]
-ceil = DISPATCH[np.ceil]
+choose = DISPATCH[np.choose]
+clip = DISPATCH[np.clip]
 column_stack = DISPATCH[np.column_stack]
 common_type = DISPATCH[np.common_type]
+compress = DISPATCH[np.compress]
 concat = DISPATCH[np.concat]
 concatenate = DISPATCH[np.concatenate]
-conj = DISPATCH[np.conj]
-conjugate = DISPATCH[np.conjugate]
 copy = DISPATCH[np.copy]
-copysign = DISPATCH[np.copysign]
-cos = DISPATCH[np.cos]
-cosh = DISPATCH[np.cosh]
 count_nonzero = DISPATCH[np.count_nonzero]
-deg2rad = DISPATCH[np.deg2rad]
-degrees = DISPATCH[np.degrees]
+cross = DISPATCH[np.cross]
+cumprod = DISPATCH[np.cumprod]
+cumsum = DISPATCH[np.cumsum]
+cumulative_prod = DISPATCH[np.cumulative_prod]
+cumulative_sum = DISPATCH[np.cumulative_sum]
+delete = DISPATCH[np.delete]
+diag = DISPATCH[np.diag]
 diag_indices_from = DISPATCH[np.diag_indices_from]
-divide = DISPATCH[np.divide]
+diagflat = DISPATCH[np.diagflat]
+diagonal = DISPATCH[np.diagonal]
+diff = DISPATCH[np.diff]
+digitize = DISPATCH[np.digitize]
+dot = DISPATCH[np.dot]
 dsplit = DISPATCH[np.dsplit]
 dstack = DISPATCH[np.dstack]
+ediff1d = DISPATCH[np.ediff1d]
+einsum = DISPATCH[np.einsum]
+einsum_path = DISPATCH[np.einsum_path]
 empty_like = DISPATCH[np.empty_like]
-equal = DISPATCH[np.equal]
-exp = DISPATCH[np.exp]
-exp2 = DISPATCH[np.exp2]
 expand_dims = DISPATCH[np.expand_dims]
-expm1 = DISPATCH[np.expm1]
-fabs = DISPATCH[np.fabs]
+extract = DISPATCH[np.extract]
+fix = DISPATCH[np.fix]
 flatnonzero = DISPATCH[np.flatnonzero]
-floor = DISPATCH[np.floor]
-floor_divide = DISPATCH[np.floor_divide]
-fmax = DISPATCH[np.fmax]
-fmin = DISPATCH[np.fmin]
-fmod = DISPATCH[np.fmod]
+flip = DISPATCH[np.flip]
+fliplr = DISPATCH[np.fliplr]
+flipud = DISPATCH[np.flipud]
 full_like = DISPATCH[np.full_like]
-gcd = DISPATCH[np.gcd]
-greater = DISPATCH[np.greater]
-greater_equal = DISPATCH[np.greater_equal]
-heaviside = DISPATCH[np.heaviside]
+gradient = DISPATCH[np.gradient]
 hsplit = DISPATCH[np.hsplit]
 hstack = DISPATCH[np.hstack]
-hypot = DISPATCH[np.hypot]
 imag = DISPATCH[np.imag]
-invert = DISPATCH[np.invert]
+inner = DISPATCH[np.inner]
+insert = DISPATCH[np.insert]
 isclose = DISPATCH[np.isclose]
 iscomplex = DISPATCH[np.iscomplex]
 iscomplexobj = DISPATCH[np.iscomplexobj]
-isfinite = DISPATCH[np.isfinite]
-isinf = DISPATCH[np.isinf]
-isnan = DISPATCH[np.isnan]
+isneginf = DISPATCH[np.isneginf]
+isposinf = DISPATCH[np.isposinf]
 isreal = DISPATCH[np.isreal]
 isrealobj = DISPATCH[np.isrealobj]
-lcm = DISPATCH[np.lcm]
-ldexp = DISPATCH[np.ldexp]
-left_shift = DISPATCH[np.left_shift]
-less = DISPATCH[np.less]
-less_equal = DISPATCH[np.less_equal]
-log = DISPATCH[np.log]
-log10 = DISPATCH[np.log10]
-log1p = DISPATCH[np.log1p]
-log2 = DISPATCH[np.log2]
-logaddexp = DISPATCH[np.logaddexp]
-logaddexp2 = DISPATCH[np.logaddexp2]
-logical_and = DISPATCH[np.logical_and]
-logical_not = DISPATCH[np.logical_not]
-logical_or = DISPATCH[np.logical_or]
-logical_xor = DISPATCH[np.logical_xor]
-matmul = DISPATCH[np.matmul]
+ix_ = DISPATCH[np.ix_]
+kron = DISPATCH[np.kron]
+lexsort = DISPATCH[np.lexsort]
 matrix_transpose = DISPATCH[np.matrix_transpose]
 max = DISPATCH[np.max]
-maximum = DISPATCH[np.maximum]
 may_share_memory = DISPATCH[np.may_share_memory]
 mean = DISPATCH[np.mean]
+meshgrid = DISPATCH[np.meshgrid]
 min = DISPATCH[np.min]
 min_scalar_type = DISPATCH[np.min_scalar_type]
-minimum = DISPATCH[np.minimum]
-mod = DISPATCH[np.mod]
 moveaxis = DISPATCH[np.moveaxis]
-multiply = DISPATCH[np.multiply]
+nan_to_num = DISPATCH[np.nan_to_num]
+nanargmax = DISPATCH[np.nanargmax]
+nanargmin = DISPATCH[np.nanargmin]
+nancumprod = DISPATCH[np.nancumprod]
+nancumsum = DISPATCH[np.nancumsum]
+nanmax = DISPATCH[np.nanmax]
+nanmean = DISPATCH[np.nanmean]
+nanmin = DISPATCH[np.nanmin]
+nanprod = DISPATCH[np.nanprod]
+nanstd = DISPATCH[np.nanstd]
+nansum = DISPATCH[np.nansum]
+nanvar = DISPATCH[np.nanvar]
 ndim = DISPATCH[np.ndim]
-negative = DISPATCH[np.negative]
 nonzero = DISPATCH[np.nonzero]
-not_equal = DISPATCH[np.not_equal]
 ones_like = DISPATCH[np.ones_like]
+outer = DISPATCH[np.outer]
+pad = DISPATCH[np.pad]
+partition = DISPATCH[np.partition]
 permute_dims = DISPATCH[np.permute_dims]
-positive = DISPATCH[np.positive]
-pow = DISPATCH[np.pow]
-power = DISPATCH[np.power]
+piecewise = DISPATCH[np.piecewise]
 prod = DISPATCH[np.prod]
 ptp = DISPATCH[np.ptp]
-rad2deg = DISPATCH[np.rad2deg]
-radians = DISPATCH[np.radians]
 ravel = DISPATCH[np.ravel]
 ravel_multi_index = DISPATCH[np.ravel_multi_index]
 real = DISPATCH[np.real]
 real_if_close = DISPATCH[np.real_if_close]
-reciprocal = DISPATCH[np.reciprocal]
-remainder = DISPATCH[np.remainder]
+repeat = DISPATCH[np.repeat]
 reshape = DISPATCH[np.reshape]
+resize = DISPATCH[np.resize]
 result_type = DISPATCH[np.result_type]
-right_shift = DISPATCH[np.right_shift]
-rint = DISPATCH[np.rint]
+roll = DISPATCH[np.roll]
 rollaxis = DISPATCH[np.rollaxis]
+rot90 = DISPATCH[np.rot90]
+round = DISPATCH[np.round]
+searchsorted = DISPATCH[np.searchsorted]
+select = DISPATCH[np.select]
 shape = DISPATCH[np.shape]
 shares_memory = DISPATCH[np.shares_memory]
-sign = DISPATCH[np.sign]
-signbit = DISPATCH[np.signbit]
-sin = DISPATCH[np.sin]
-sinh = DISPATCH[np.sinh]
+sinc = DISPATCH[np.sinc]
 size = DISPATCH[np.size]
+sort = DISPATCH[np.sort]
 split = DISPATCH[np.split]
-sqrt = DISPATCH[np.sqrt]
-square = DISPATCH[np.square]
 squeeze = DISPATCH[np.squeeze]
 stack = DISPATCH[np.stack]
-subtract = DISPATCH[np.subtract]
+std = DISPATCH[np.std]
 sum = DISPATCH[np.sum]
 swapaxes = DISPATCH[np.swapaxes]
-tan = DISPATCH[np.tan]
-tanh = DISPATCH[np.tanh]
+take = DISPATCH[np.take]
+take_along_axis = DISPATCH[np.take_along_axis]
+tensordot = DISPATCH[np.tensordot]
+tile = DISPATCH[np.tile]
+trace = DISPATCH[np.trace]
 transpose = DISPATCH[np.transpose]
+trapezoid = DISPATCH[np.trapezoid]
+tril = DISPATCH[np.tril]
 tril_indices_from = DISPATCH[np.tril_indices_from]
+trim_zeros = DISPATCH[np.trim_zeros]
+triu = DISPATCH[np.triu]
 triu_indices_from = DISPATCH[np.triu_indices_from]
-true_divide = DISPATCH[np.true_divide]
-trunc = DISPATCH[np.trunc]
 unravel_index = DISPATCH[np.unravel_index]
 unstack = DISPATCH[np.unstack]
+var = DISPATCH[np.var]
+vdot = DISPATCH[np.vdot]
 vsplit = DISPATCH[np.vsplit]
 vstack = DISPATCH[np.vstack]
 where = DISPATCH[np.where]

@@ -8,8 +8,8 @@ __all__ = [
     "blackman",
     "bool_",
     "broadcast_shapes",
-    "complex128",
     "complex64",
+    "complex128",
     "complexfloating",
     "diag_indices",
     "dtype",
@@ -34,14 +34,13 @@ __all__ = [
     "indices",
     "inexact",
     "inf",
+    "int8",
     "int16",
     "int32",
     "int64",
-    "int8",
     "integer",
     "isscalar",
     "issubdtype",
-    "ix_",
     "kaiser",
     "linspace",
     "logspace",
@@ -62,10 +61,10 @@ __all__ = [
     "tri",
     "tril_indices",
     "triu_indices",
+    "uint8",
     "uint16",
     "uint32",
     "uint64",
-    "uint8",
     "zeros",
 ]
 
@@ -107,7 +106,6 @@ int8 = np.int8
 integer = np.integer
 isscalar = np.isscalar
 issubdtype = np.issubdtype
-ix_ = np.ix_
 kaiser = np.kaiser
 linspace = np.linspace
 logspace = np.logspace

@@ -60,10 +60,14 @@ negative_part = special(
 
 def _leaky_value(x: Any, slope: Any) -> Any:
     x = real_operand("leaky_relu", x)
+    if type(slope) is float and 0 < slope <= 1:
+        return np.maximum(x, slope * x)
     return np.maximum(x, 0) + slope * np.minimum(x, 0)
 
 
 def _leaky_by_x(_z: Any, x: Any, slope: Any, t: Any) -> Any:
+    if type(slope) is float and 0 < slope <= 1 and type(x) is np.ndarray:
+        return t * np.maximum(x >= 0, x.dtype.type(slope))  # True is 1
     return masked(x >= 0, t) + slope * masked(x < 0, t)
 
 

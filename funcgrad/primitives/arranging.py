@@ -1,4 +1,4 @@
-"""Elements in a new order or number: tile, repeat, roll, flip, diagonals, triangles, grids.
+"""Elements in a new order or number: tiles, rolls, flips, diagonals, triangles, grids, windows.
 
 Compositions of reshape, transpose, broadcast, concatenate, static slices and gathers.
 """
@@ -16,14 +16,16 @@ from funcgrad.families.shapes import as_operand, negative_axis, rank_of, shape_o
 from funcgrad.interpreters.batch import BatchTracer
 from funcgrad.primitives.calls import as_shape
 from funcgrad.primitives.indexing import axis_range, gather, index, unindex
+from funcgrad.primitives.joining import stack
 from funcgrad.primitives.keys import FULL
 from funcgrad.primitives.plain import implements_traced, refuse_out
-from funcgrad.primitives.selecting import take
+from funcgrad.primitives.selecting import as_index, take
 from funcgrad.primitives.structural import (
     astype,
     broadcast_to,
     concatenate,
     copy,
+    expand_dims,
     moveaxis,
     ravel,
     reshape,
@@ -337,3 +339,71 @@ def meshgrid(
         return tuple(grids)
     shape = np.broadcast_shapes(*map(shape_of, grids))
     return tuple(broadcast_to(grid, shape) for grid in grids)
+
+
+@implements_traced(np.ix_)
+def ix_(*args: Any) -> tuple[Any, ...]:
+    """`numpy.ix_`: index arrays, each along an axis of its own."""
+    parts = []
+    for i, arg in enumerate(args):
+        line = as_index("ix_", arg)
+        if rank_of(line) != 1:
+            raise ValueError("Cross index must be 1 dimensional")
+        if line.dtype.kind == "b":
+            line = np.nonzero(line)[0]
+        parts.append(reshape(line, tuple(line.size if j == i else 1 for j in range(len(args)))))
+    return tuple(parts)
+
+
+@implements_traced(np.lib.stride_tricks.sliding_window_view)
+def sliding_window_view(
+    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Any:
+    """`numpy.lib.stride_tricks.sliding_window_view`; the elements are copied."""
+    del subok, writeable
+    windows = as_shape(window_shape)
+    rank = rank_of(x)
+    axes = range(rank) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
+    if len(axes) != len(windows):
+        raise ValueError("Must provide matching length window_shape and axis")
+    places = [negative_axis(one, rank) + rank for one in axes]
+    for place, window in zip(places, windows, strict=True):
+        count = shape_of(x)[place] - window + 1
+        if window < 0 or count <= 0:
+            raise ValueError("window shape cannot be larger than input array shape")
+        steps = np.arange(count)[:, None] + np.arange(window)
+        x = moveaxis(take(x, steps, place), place + 1, -1)
+    return x
+
+
+# --- functions of lines -----------------------------------------------------------------------
+
+
+@implements_traced(np.apply_along_axis)
+def apply_along_axis(
+    func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """`numpy.apply_along_axis`: the function of each line, whose result stands in its place."""
+    axis = negative_axis(axis, rank_of(arr)) + rank_of(arr)
+    lines = moveaxis(arr, axis, -1)
+    *front, length = shape_of(lines)
+    if not math.prod(front):
+        raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
+    lines = reshape(lines, (-1, length))
+    parts = [func1d(lines[i], *args, **kwargs) for i in range(math.prod(front))]
+    own = shape_of(as_operand(parts[0]))
+    joined = reshape(stack(parts), (*front, *own))
+    inner = tuple(range(len(front), len(front) + len(own)))
+    return moveaxis(joined, inner, tuple(range(axis, axis + len(own))))
+
+
+@implements_traced(np.apply_over_axes)
+def apply_over_axes(func: Callable[[Any, int], Any], a: Any, axes: Any) -> Any:
+    """`numpy.apply_over_axes`: `func(a, axis)` for one axis after the other, keeping them."""
+    rank = rank_of(a)
+    for axis in axes if np.ndim(axes) else (axes,):
+        found = func(a, negative_axis(axis, rank) + rank)
+        a = found if rank_of(found) == rank else expand_dims(found, axis)
+        if rank_of(a) != rank:
+            raise ValueError("function is not returning an array of the correct shape")
+    return a

@@ -1,4 +1,4 @@
-"""How functions with NumPy's signature read arguments, refuse options and append records."""
+"""How functions with NumPy's signature read shapes and append records without a rule's help."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core.primitive import Primitive
-from funcgrad.core.protocols import unsupported
 from funcgrad.core.tracer import Tracer, leaked
 from funcgrad.interpreters.record import Recording, RecordTracer
 
@@ -15,14 +14,7 @@ __all__ = [
     "append_record",
     "as_shape",
     "recording_of",
-    "require_default",
 ]
-
-
-def require_default(function: Any, what: str, value: Any, *defaults: Any) -> None:
-    """Raise `UnsupportedFunctionError` for an option that traced values do not know."""
-    if not any(value is default or value == default for default in defaults):
-        raise unsupported(function, f"({what}={value!r})")
 
 
 def as_shape(shape: Any) -> tuple[int, ...]:

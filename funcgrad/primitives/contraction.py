@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core.protocols import implements
+from funcgrad.core.protocols import DISPATCH, implements
 from funcgrad.core.tracer import bind
 from funcgrad.families.linear import multilinear
 from funcgrad.families.shapes import (
@@ -231,7 +231,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
     if 0 in ranks:
         return np.multiply(a, b)
     if ranks[1] == 1 or max(ranks) <= 2:
-        return bind(matmul_p, a, b)
+        return DISPATCH[np.matmul](a, b)  # it has a fast path
     return tensordot(a, b, axes=(-1, -2))
 
 

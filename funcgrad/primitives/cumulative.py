@@ -5,12 +5,12 @@ running products are right with zeros, to any order of derivative (W. D. Hillis 
 Commun. ACM 29, 1986).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from funcgrad.core.primitive import Primitive
+from funcgrad.core.primitive import Primitive, Pull
 from funcgrad.core.protocols import UFUNC_METHODS
 from funcgrad.core.tracer import bind
 from funcgrad.families.batching import same_call
@@ -68,6 +68,29 @@ def _cumprod_jvp(_out: Any, x: Any, t: Any, *, axis: int) -> Any:
     return scan(product_rule, (x, t), axis)[1]
 
 
+def _cumprod_vjp(
+    _out: Any, args: Sequence[Any], active: Sequence[bool], params: dict[str, Any]
+) -> tuple[Pull, Any]:
+    """The product in front of xⱼ, times rⱼ = ctⱼ + xⱼ₊₁ rⱼ₊₁, a scan from behind."""
+    del active
+    axis = params["axis"]
+    back = (..., slice(None, None, -1), *(slice(None),) * (-axis - 1))
+
+    def affine(first: State, second: State) -> State:
+        (a1, b1), (a2, b2) = first, second
+        return a1 * a2, b2 + a2 * b1
+
+    def pull(ct: Any, x: Any) -> Any:
+        shape = list(shape_of(x))
+        shape[axis] = min(1, shape[axis])
+        one = np.ones(shape, x.dtype)
+        before = np.cumprod(concatenate([one, x[along(axis, None, -1)]], axis=axis), axis=axis)
+        behind = concatenate([one, x[back][along(axis, None, -1)]], axis=axis)
+        return before * scan(affine, (behind, ct[back]), axis)[1][back]
+
+    return pull, args[0]
+
+
 cumsum_p: Primitive = linear(
     "cumsum",
     _cumsum_value,
@@ -75,7 +98,11 @@ cumsum_p: Primitive = linear(
     batch=same_call,
 )
 cumprod_p = smooth(
-    "cumprod", lambda x, *, axis: np.cumprod(x, axis=axis), _cumprod_jvp, batch=same_call
+    "cumprod",
+    lambda x, *, axis: np.cumprod(x, axis=axis),
+    _cumprod_jvp,
+    batch=same_call,
+    vjp=_cumprod_vjp,
 )
 
 

@@ -82,8 +82,9 @@ def _over_hypot(x: Any, z: Any, t: Any) -> Any:
 
 
 def _over_square(x: Any, y: Any, t: Any) -> Any:
-    square = x * x + y * y
-    return t * (x / np.where(square == 0, 1, square))
+    size = np.hypot(x, y)  # the square of small or large operands is out of range
+    size = np.where(size == 0, 1, size)
+    return t * (x / size / size)
 
 
 add = elementwise(
@@ -263,6 +264,7 @@ ldexp = elementwise(
     np.ldexp,
     lambda _z, _x, y, t: np.ldexp(t, y),
     lambda _z, _x, _y, t: np.zeros_like(t),
+    linear=(X,),
     analytic=False,
     fast=False,
 )

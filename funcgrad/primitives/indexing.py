@@ -46,6 +46,9 @@ __all__ = [
 MAX_INDICES = 64
 """NumPy's greatest number of axes, hence of index arrays."""
 
+FEW = 2000
+"""For at most so many elements numpy.add.at is as fast as anything."""
+
 # --- static keys ------------------------------------------------------------------------------
 
 
@@ -150,8 +153,8 @@ def add_at(full: Any, idx: tuple[Any, ...], ct: Any) -> None:
     `numpy.add.at` is fast on one axis only, so several are taken as one.
     """
     count = len(idx)
-    if full.ndim == 1:
-        np.add.at(full, idx[0], ct)
+    if full.ndim == 1 or ct.size <= FEW:
+        np.add.at(full, idx, ct)
         return
     rows = flat_places(idx, full.shape[:count]).reshape(-1)
     number, width = math.prod(full.shape[:count]), math.prod(full.shape[count:])

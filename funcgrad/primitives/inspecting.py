@@ -99,6 +99,20 @@ def isreal(x: Any) -> Any:
     return imag(as_operand(x)) == 0
 
 
+@implements_traced(np.isposinf)
+def isposinf(x: Any, out: Any = None) -> Any:
+    """`numpy.isposinf`."""
+    refuse_out("isposinf", out)
+    return x == np.inf
+
+
+@implements_traced(np.isneginf)
+def isneginf(x: Any, out: Any = None) -> Any:
+    """`numpy.isneginf`."""
+    refuse_out("isneginf", out)
+    return x == -np.inf
+
+
 # --- truth ------------------------------------------------------------------------------------
 
 all_p: Primitive = constant_call(

@@ -166,8 +166,10 @@ def _normal(part: Any) -> Any:
 
 
 def _as_array(part: Any) -> Any:
-    if isinstance(part, np.ndarray | Tracer):
+    if isinstance(part, Tracer):
         return part
+    if isinstance(part, np.ndarray):
+        return part.view(np.ndarray)  # a subclass may index in ways of its own
     if isinstance(part, list | tuple) and any(isinstance(item, Tracer) for item in part):
         return np.stack(part)
     if isinstance(part, list | tuple):

@@ -317,15 +317,20 @@ def _check_labels(labels: Any, count: int) -> None:
         )
 
 
+def _at_labels(labels: Any, classes: int, axis: int) -> Any:
+    """Flat positions of each example's label in a matrix with the classes along an axis."""
+    examples = np.arange(labels.size)
+    labels = labels.astype(np.intp)  # a product of small integers would overflow
+    return labels * labels.size + examples if axis in (0, -2) else examples * classes + labels
+
+
 def _integer_parts(z: Any, labels: Any, axis: int) -> tuple[Any, Any, Any]:
     """Losses, with the class axis kept, exp(z - max z) and its sum, of plain operands."""
     _, below = shifted(z, axis)
     if z.ndim == 2:
-        examples = np.arange(len(labels))
-        place = (labels, examples) if axis in (0, -2) else (examples, labels)
-        linear = np.expand_dims(below[place], axis)
+        linear = np.expand_dims(below.ravel()[_at_labels(labels, z.shape[axis], axis)], axis)
     else:
-        linear = np.take_along_axis(below, np.expand_dims(labels, axis), axis)
+        linear = np.take_along_axis(below, np.expand_dims(labels.astype(np.intp), axis), axis)
     weights, norm = normalised(below, axis)
     return np.log(norm) - linear, weights, norm
 
@@ -393,10 +398,8 @@ def record_integer_mean(tracer: RecordTracer, labels: Any, axis: int) -> RecordT
     loss, slope, norm = _integer_parts(z, labels, place)
     count = loss.size
     slope /= norm * count
-    classes = z.shape[place]
-    if slope.ndim == 2 and place != -2:
-        examples = np.arange(count)
-        slope[(labels, examples) if place == 0 else (examples, labels)] -= 1 / count
+    if z.ndim == 2 and slope.flags.c_contiguous:
+        slope.reshape(-1)[_at_labels(labels, z.shape[place], place)] -= 1 / count
     else:
-        slope -= one_hot(labels, classes, place) / z.dtype.type(count)
+        slope -= one_hot(labels, z.shape[place], place) / z.dtype.type(count)
     return push(tracer, integer_p, operator.mul, _restored(slope, place), _mean(loss))

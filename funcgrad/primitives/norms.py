@@ -13,7 +13,7 @@ from funcgrad.families.shapes import as_operand, negative_axes, negative_axis, r
 from funcgrad.families.smooth import smooth
 from funcgrad.primitives.linalg import adjoint
 from funcgrad.primitives.plain import as_scalar, implements_traced, is_complex
-from funcgrad.primitives.reduction import kept_shape
+from funcgrad.primitives.reduction import kept_shape, sloped
 from funcgrad.primitives.structural import astype, moveaxis, reshape, where
 
 __all__ = ["matrix_norm", "norm", "svdvals", "vector_norm"]
@@ -28,15 +28,14 @@ def _norm_value(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     return np.sqrt(np.sum(squares, axis=axis, keepdims=keepdims))
 
 
-def _norm_jvp(out: Any, x: Any, t: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    """Re Σ conj(x) ẋ / ‖x‖, and 0 where ‖x‖ is."""
-    full = out if keepdims else reshape(out, kept_shape(shape_of(x), axis))
-    unit = x / where(full == 0, 1, full)
-    terms = np.real(np.conjugate(unit) * t) if is_complex(x) else unit * t
-    return np.sum(terms, axis=axis, keepdims=keepdims)
+def _norm_slope(out: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
+    """conj(x) / ‖x‖, and 0 where ‖x‖ is."""
+    del axis
+    unit = x / where(out == 0, 1, out)
+    return np.conjugate(unit) if is_complex(x) else unit
 
 
-norm_p = smooth("norm", _norm_value, _norm_jvp, batch=same_call, analytic=False)
+norm_p = sloped("norm", _norm_value, _norm_slope)
 
 
 # --- singular values --------------------------------------------------------------------------

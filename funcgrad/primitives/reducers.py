@@ -18,11 +18,10 @@ from funcgrad.families.shapes import (
     shape_of,
     zeros_like,
 )
-from funcgrad.families.smooth import smooth
 from funcgrad.primitives import ufuncs
 from funcgrad.primitives.cumulative import along
 from funcgrad.primitives.plain import refuse_out
-from funcgrad.primitives.reduction import kept_shape, max_, min_, prod, sum_
+from funcgrad.primitives.reduction import kept_shape, max_, min_, prod, sloped, sum_
 from funcgrad.primitives.statistics import nanmax, nanmin
 from funcgrad.primitives.structural import astype, concatenate, reshape, where
 
@@ -34,24 +33,18 @@ _FILLED_BY = ufuncs  # the table of ufuncs is complete
 # --- reduce -----------------------------------------------------------------------------------
 
 
-def _log_sum_jvp(ufunc: Any, power: Any) -> Callable[..., Any]:
-    def jvp(out: Any, x: Any, t: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-        full = out if keepdims else reshape(out, kept_shape(shape_of(x), axis))
-        same = x == full  # also where both are infinite
-        share = power(where(same, 0, x) - where(same, 0, full))
-        return np.sum(share * t, axis=axis, keepdims=keepdims)
-
-    jvp.__doc__ = f"Σ exp(xᵢ - out) tᵢ, for {ufunc.__name__}."
-    return jvp
-
-
 def _log_sum(ufunc: Any, power: Any) -> Any:
-    return smooth(
+    """`ufunc.reduce` of `logaddexp` or `logaddexp2`: the slope is the share of each element."""
+
+    def share(out: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
+        del axis
+        same = x == out  # also where both are infinite
+        return power(where(same, 0, x) - where(same, 0, out))
+
+    return sloped(
         f"{ufunc.__name__}.reduce",
         lambda x, *, axis, keepdims: ufunc.reduce(x, axis=axis, keepdims=keepdims),
-        _log_sum_jvp(ufunc, power),
-        batch=same_call,
-        analytic=False,
+        share,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.primitive import Primitive, Pull
 from funcgrad.core.tracer import bind
 from funcgrad.families.batching import same_call
 from funcgrad.families.linear import linear
@@ -16,13 +17,18 @@ from funcgrad.families.shapes import (
     as_operand,
     cast_like,
     in_front,
-    masked,
     negative_axes,
     rank_of,
     shape_of,
 )
 from funcgrad.families.smooth import smooth
-from funcgrad.primitives.plain import implements_traced, is_traced, refuse_out, static_axis
+from funcgrad.primitives.plain import (
+    implements_traced,
+    is_complex,
+    is_traced,
+    refuse_out,
+    static_axis,
+)
 from funcgrad.primitives.structural import (
     astype,
     broadcast_to,
@@ -34,6 +40,7 @@ from funcgrad.primitives.structural import (
 
 __all__ = [
     "count",
+    "full",
     "kept_shape",
     "last",
     "max_",
@@ -42,6 +49,7 @@ __all__ = [
     "number_of",
     "prod",
     "ptp",
+    "sloped",
     "spread",
     "sum_",
 ]
@@ -121,52 +129,90 @@ def _mean_transpose(ct: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -
     return spread(ct / np.dtype(x.dtype).type(number), x.shape, axis, keepdims)
 
 
+def full(y: Any, shape: tuple[int, ...], axis: tuple[int, ...], keepdims: bool) -> Any:
+    """A result of a reduction in a form that broadcasts against the operand."""
+    return y if keepdims or len(axis) == len(shape) else reshape(y, kept_shape(shape, axis))
+
+
+def sloped(
+    name: str, value: Callable[..., Any], slope: Callable[..., Any], *, real: bool = True
+) -> Primitive:
+    """Declare a reduction y by its slope g: ẏ = Σ g ẋ, and the cotangent of x is ct g.
+
+    Args:
+        name: of the primitive.
+        value: the plain computation, `value(x, axis=..., keepdims=..., **params)`.
+        slope: `(y, x, *, axis, **params) -> g`, with y in a form that broadcasts against x.
+        real: whether the result is real for complex operands, so that ẏ = Re Σ g ẋ.
+    """
+
+    def jvp(
+        out: Any, x: Any, t: Any, *, axis: tuple[int, ...], keepdims: bool, **params: Any
+    ) -> Any:
+        terms = slope(full(out, shape_of(x), axis, keepdims), x, axis=axis, **params) * t
+        if real and is_complex(x):
+            terms = np.real(terms)
+        return np.sum(terms, axis=axis, keepdims=keepdims)
+
+    def vjp(
+        out: Any, args: Sequence[Any], active: Sequence[bool], params: dict[str, Any]
+    ) -> tuple[Pull, Any]:
+        del active
+        shape = shape_of(args[0])
+        axis, keepdims = params["axis"], params["keepdims"]
+        rest = {key: v for key, v in params.items() if key not in ("axis", "keepdims")}
+
+        def pull(ct: Any, residuals: Any) -> Any:
+            out, x = residuals
+            g = slope(full(out, shape, axis, keepdims), x, axis=axis, **rest)
+            return full(ct, shape, axis, keepdims) * g
+
+        return pull, (out, args[0])
+
+    return smooth(name, value, jvp, batch=same_call, vjp=vjp, analytic=not real)
+
+
+def _chosen(out: Any, x: Any, axis: tuple[int, ...], dtype: Any) -> tuple[Any, Any]:
+    """Where the extremum is taken (a NaN is), and at how many places."""
+    chosen = (x == out) | (x != x)  # noqa: PLR0124  # NaN
+    return chosen, astype(np.sum(chosen, axis=axis, keepdims=True), dtype)
+
+
 def _extremum_jvp(out: Any, x: Any, t: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    """Mean of the tangents at the places where the extremum is taken (NaN is taken)."""
-    full = out if keepdims else reshape(out, kept_shape(shape_of(x), axis))
-    chosen = (x == full) | (x != x)  # noqa: PLR0124  # NaN
-    ties = np.sum(chosen, axis=axis, keepdims=True)
-    part = where(chosen, t, 0) / astype(ties, t.dtype)
-    return np.sum(part, axis=axis, keepdims=keepdims)
+    """Mean of the tangents at the places where the extremum is taken."""
+    chosen, ties = _chosen(full(out, shape_of(x), axis, keepdims), x, axis, t.dtype)
+    return np.sum(where(chosen, t, 0) / ties, axis=axis, keepdims=keepdims)
 
 
 def _extremum_vjp(
-    out: Any, args: Any, active: tuple[bool, ...], params: dict[str, Any]
-) -> tuple[Any, Any]:
-    """The transpose of `_extremum_jvp`, with a shorter way where nothing ties."""
+    out: Any, args: Sequence[Any], active: Sequence[bool], params: dict[str, Any]
+) -> tuple[Pull, Any]:
+    """The same, transposed by hand."""
     del active
-    axis = params["axis"]
-    kept = kept_shape(shape_of(args[0]), axis)
+    shape, axis, keepdims = shape_of(args[0]), params["axis"], params["keepdims"]
 
     def pull(ct: Any, residuals: Any) -> Any:
         out, x = residuals
-        full, ct = reshape(out, kept), reshape(ct, kept)
-        chosen = x == full
-        if type(chosen) is np.ndarray and np.count_nonzero(chosen) == np.size(out):
-            return masked(chosen, broadcast_to(ct, x.shape))
-        chosen = chosen | (x != x)  # noqa: PLR0124  # NaN
-        ties = np.sum(chosen, axis=axis, keepdims=True)
-        return where(chosen, ct / astype(ties, ct.dtype), 0)
+        chosen, ties = _chosen(full(out, shape, axis, keepdims), x, axis, ct.dtype)
+        return where(chosen, full(ct, shape, axis, keepdims) / ties, 0)
 
     return pull, (out, args[0])
 
 
-def _prod_jvp(_out: Any, x: Any, t: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    """Product rule over a tree of halves: exact with any number of zeros, in every order."""
-    p, q = last(x, axis), last(t, axis)
-    n = shape_of(p)[-1]
-    if n == 0:
-        return np.sum(t, axis=axis, keepdims=keepdims)
-    while n > 1:
-        half = n // 2
-        p1, p2 = p[..., :half], p[..., half : 2 * half]
-        q1, q2 = q[..., :half], q[..., half : 2 * half]
-        product, tangent = p1 * p2, q1 * p2 + p1 * q2
-        if n % 2:
-            product = concatenate([product, p[..., n - 1 :]], axis=-1)
-            tangent = concatenate([tangent, q[..., n - 1 :]], axis=-1)
-        p, q, n = product, tangent, half + n % 2
-    return reshape(q, kept_shape(shape_of(x), axis)) if keepdims else q[..., 0]
+def _products_of_others(_out: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
+    """Πₖ≠ᵢ xₖ, without division: what stands in front times what stands behind."""
+    rank = rank_of(x)
+    flat = last(x, axis)
+    shape = shape_of(flat)
+    if not shape[-1]:
+        return x
+    one = np.ones((*shape[:-1], 1), flat.dtype)
+    before = np.cumprod(concatenate([one, flat[..., :-1]], axis=-1), axis=-1)
+    behind = np.cumprod(concatenate([one, flat[..., :0:-1]], axis=-1), axis=-1)
+    others = before * behind[..., ::-1]
+    order = [*(i for i in range(rank) if i - rank not in axis), *(i + rank for i in axis)]
+    moved = reshape(others, tuple(shape_of(x)[i] for i in order))
+    return transpose(moved, sorted(range(rank), key=lambda i: order[i]))
 
 
 sum_p = linear(
@@ -183,11 +229,11 @@ masked_sum_p = linear(
     batch=_masked_sum_batch,
 )
 mean_p = linear("mean", _mean_value, _mean_transpose, batch=same_call)
-prod_p = smooth(
+prod_p = sloped(
     "prod",
     lambda x, *, axis, keepdims: np.prod(x, axis=axis, keepdims=keepdims),
-    _prod_jvp,
-    batch=same_call,
+    _products_of_others,
+    real=False,
 )
 max_p = smooth(
     "max",
@@ -280,8 +326,8 @@ def number_of(a: Any, axis: Any, keepdims: bool, mask: Any) -> Any:
     """How many elements of each reduction a mask lets through."""
     if mask is True:
         return np.asarray(count(shape_of(a), negative_axes(axis, rank_of(a))))
-    full = broadcast_to(as_operand(mask), shape_of(a))
-    return np.sum(full, axis=static_axis(axis), keepdims=keepdims)
+    every = broadcast_to(as_operand(mask), shape_of(a))
+    return np.sum(every, axis=static_axis(axis), keepdims=keepdims)
 
 
 def _inexact(dtype: np.dtype[Any]) -> np.dtype[Any]:

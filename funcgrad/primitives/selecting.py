@@ -22,13 +22,15 @@ from funcgrad.families.shapes import (
     shape_of,
 )
 from funcgrad.families.smooth import smooth, transposed_jvp
+from funcgrad.interpreters.record import RecordTracer
+from funcgrad.primitives.calls import append_record
 from funcgrad.primitives.indexing import gather, index, nonzero
 from funcgrad.primitives.joining import stack
 from funcgrad.primitives.keys import FULL
 from funcgrad.primitives.plain import implements_traced, refuse_out
 from funcgrad.primitives.structural import as_condition, broadcast_to, imag, ravel, real, where
 
-__all__ = ["clip", "compress", "take", "take_along_axis", "take_in_order"]
+__all__ = ["as_index", "clip", "compress", "take", "take_along_axis", "take_in_order"]
 
 # --- by number --------------------------------------------------------------------------------
 
@@ -258,6 +260,8 @@ clip_p: Primitive = smooth(
 )
 
 _ABSENT = object()
+_NUMBERS = frozenset({int, float})
+_clip = np._core.umath.clip  # type: ignore[attr-defined]  # what ndarray.clip calls; no public name
 
 
 @implements_traced(np.clip)
@@ -281,6 +285,11 @@ def clip(
         )
     low = a_min if min is _ABSENT else min
     high = a_max if max is _ABSENT else max
+    if type(a) is RecordTracer and type(low) in _NUMBERS and type(high) in _NUMBERS:
+        x = a.value
+        if type(x) is np.ndarray and x.dtype.kind == "f" and low <= high:
+            kept = np.logical_not((x < low) | (x > high))
+            return append_record(a, clip_p, _keep_where, kept, _clip(x, low, high))
     a = as_operand(a)
     return bind(clip_p, a, _limit(a, low, least=True), _limit(a, high, least=False))
 
@@ -301,7 +310,7 @@ def clip_ufunc(x: Any, low: Any, high: Any) -> Any:
     return clip(x, low, high)
 
 
-DISPATCH[np._core.umath.clip] = clip_ufunc  # type: ignore[attr-defined]  # it has no public name
+DISPATCH[_clip] = clip_ufunc
 
 
 @implements_traced(np.nan_to_num)

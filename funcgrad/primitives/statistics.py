@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core.tracer import bind, plain_value
-from funcgrad.families.batching import same_call
 from funcgrad.families.shapes import (
     as_operand,
     cast_like,
@@ -14,7 +13,6 @@ from funcgrad.families.shapes import (
     rank_of,
     shape_of,
 )
-from funcgrad.families.smooth import smooth
 from funcgrad.primitives.plain import (
     as_scalar,
     implements_traced,
@@ -29,6 +27,7 @@ from funcgrad.primitives.reduction import (
     min_,
     number_of,
     prod,
+    sloped,
     sum_,
 )
 from funcgrad.primitives.structural import astype, broadcast_to, reshape, transpose, where
@@ -36,47 +35,35 @@ from funcgrad.primitives.structural import astype, broadcast_to, reshape, transp
 __all__ = ["average", "nanmean", "nanvar", "std", "var"]
 
 
-def _half_slope(x: Any, t: Any, axis: tuple[int, ...], ddof: float, keepdims: bool) -> Any:
-    """Half the tangent of the variance: Re Σ conj(x - x̄) t / (n - ddof)."""
+def _half_slope(x: Any, axis: tuple[int, ...], ddof: float) -> Any:
+    """Half the slope of the variance: conj(x - x̄) / (n - ddof)."""
     apart = x - np.mean(x, axis=axis, keepdims=True)
-    terms = np.real(np.conjugate(apart) * t) if is_complex(x) else apart * t
     freedom = max(count(shape_of(x), axis) - ddof, 0)
-    return np.sum(terms, axis=axis, keepdims=keepdims) * (1 / freedom if freedom else np.nan)
+    scaled = apart * (1 / freedom if freedom else np.nan)
+    return np.conjugate(scaled) if is_complex(x) else scaled
 
 
-def _var_jvp(
-    _out: Any, x: Any, t: Any, *, axis: tuple[int, ...], ddof: float, keepdims: bool
-) -> Any:
-    return 2 * _half_slope(x, t, axis, ddof, keepdims)
-
-
-def _std_jvp(
-    out: Any, x: Any, t: Any, *, axis: tuple[int, ...], ddof: float, keepdims: bool
-) -> Any:
-    """ṡ = half the tangent of the variance / s, and 0 where all values are equal.
+def _std_slope(out: Any, x: Any, *, axis: tuple[int, ...], ddof: float) -> Any:
+    """Half the slope of the variance / s, and 0 where all values are equal.
 
     There s is 0 but for rounding, which would be blown up by the division.
     """
     flat = out == 0
     if rank := rank_of(x):
         first = x[tuple(slice(0, 1) if i in axis else slice(None) for i in range(-rank, 0))]
-        flat = flat | (np.sum(x != first, axis=axis, keepdims=keepdims) == 0)
-    return where(flat, 0, _half_slope(x, t, axis, ddof, keepdims) / where(flat, 1, out))
+        flat = flat | (np.sum(x != first, axis=axis, keepdims=True) == 0)
+    return where(flat, 0, _half_slope(x, axis, ddof) / where(flat, 1, out))
 
 
-var_p = smooth(
+var_p = sloped(
     "var",
     lambda x, *, axis, ddof, keepdims: np.var(x, axis=axis, ddof=ddof, keepdims=keepdims),
-    _var_jvp,
-    batch=same_call,
-    analytic=False,
+    lambda _out, x, *, axis, ddof: 2 * _half_slope(x, axis, ddof),
 )
-std_p = smooth(
+std_p = sloped(
     "std",
     lambda x, *, axis, ddof, keepdims: np.std(x, axis=axis, ddof=ddof, keepdims=keepdims),
-    _std_jvp,
-    batch=same_call,
-    analytic=False,
+    _std_slope,
 )
 
 

@@ -125,7 +125,7 @@ reshape_p: Primitive = linear(
 transpose_p: Primitive = linear(
     "transpose",
     _transpose_value,
-    lambda ct, _x, *, axes: transpose(ct, _inverse(axes)),
+    lambda ct, _x, *, axes: bind(transpose_p, ct, axes=_inverse(axes)),
     batch=same_call,
     view=True,
 )
@@ -161,6 +161,10 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None, **_:
     """`numpy.astype`: to an integer or boolean dtype, the derivative is zero."""
     del copy, device
     target = np.dtype(dtype)
+    if type(x) is RecordTracer and type(x.value) is np.ndarray:
+        value = x.value
+        if value.dtype.kind == "f" and target.kind == "f":
+            return append_record(x, astype_p, cast_like, value.dtype, value.astype(target))
     if target.kind in "fc":
         if target.kind == "f" and x.dtype.kind == "c":
             x = real(x)
@@ -307,9 +311,16 @@ def transpose(a: Any, axes: Any = None) -> Any:
     return bind(transpose_p, a, axes=order) if rank > 1 else a
 
 
+def _swapaxes_pull(ct: Any, axes: tuple[int, int]) -> Any:
+    return ct.swapaxes(*axes)
+
+
 @implements_traced(np.swapaxes)
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     """`numpy.swapaxes`."""
+    if type(a) is RecordTracer and type(a.value) is np.ndarray:
+        value = a.value.swapaxes(axis1, axis2)
+        return append_record(a, transpose_p, _swapaxes_pull, (axis1, axis2), value)
     rank = rank_of(a)
     axes = list(range(-rank, 0))
     i, j = negative_axis(axis1, rank), negative_axis(axis2, rank)
@@ -414,10 +425,9 @@ def _record_where(condition: Any, x: Any, y: Any, x_recorded: bool, y_recorded: 
 
 
 def _concatenate_pull(ct: Any, residuals: Any) -> Any:
-    spans, axis = residuals
     parts = []
-    for start, stop, dtype in spans:
-        part = _span(ct, start, stop, axis)
+    for key, dtype in residuals:
+        part = ct[key]
         parts.append(part if dtype is None or part.dtype is dtype else cast_like(part, dtype))
     return tuple(parts) if len(parts) > 1 else parts[0]
 
@@ -451,16 +461,17 @@ def concatenate(
     owner = recording_of(parts)
     if owner is None:
         return bind(concatenate_p, *parts, axis=axis)
+    before = (slice(None),) * (rank_of(parts[0]) + axis)
     spans, stop = [], 0  # one walk over the parts, where the general rule takes one for each part
     for part in parts:
         start, stop = stop, stop + part.shape[axis]
         if type(part) is RecordTracer and part.owner is owner:
-            spans.append((start, stop, dtype_of(part)))
+            spans.append(((*before, slice(start, stop)), dtype_of(part)))
     return append_join(
         owner,
         concatenate_p,
         _concatenate_pull,
-        (spans, axis),
+        spans,
         parts,
         lambda values: np.concatenate(values, axis=axis),
     )

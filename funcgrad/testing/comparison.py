@@ -91,7 +91,7 @@ class Law:
             eps: unit roundoff of their dtype.
             input_size: how large the numbers are that both sides were computed from; terms of that
                 size may have cancelled on the way.
-            atol: allowed absolute difference; by default 8 ε of `input_size`.
+            atol: allowed absolute difference; by default 256 ε of `input_size`.
             rtol: of size; by default eps^(3/4).
 
         Raises:
@@ -99,7 +99,7 @@ class Law:
         """
         left, right = np.asarray(left), np.asarray(right)
         rtol = eps**0.75 if rtol is None else rtol
-        atol = 8 * eps * input_size if atol is None else atol
+        atol = 256 * eps * input_size if atol is None else atol
         with np.errstate(all="ignore"):
             mismatch = np.abs(left - right)
             allowed = np.broadcast_to(atol + rtol * np.abs(size), mismatch.shape)

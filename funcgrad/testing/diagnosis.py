@@ -58,7 +58,9 @@ class Tolerance:
             noise = derivative.noise * np.maximum(rule_eps / line.eps, 1.0)
             error = error + ROUNDING_SAFETY * noise * line.speed + 4 * rule_eps * derivative.scale
         limit = np.maximum(MAX_RELATIVE_ERROR, np.sqrt(np.maximum(line.eps, rule_eps)))
-        excused = np.minimum(error, limit * np.maximum(size, derivative.scale))
+        # A function that is zero but for rounding has no size of its own.
+        natural = np.maximum(np.maximum(size, derivative.scale), np.sqrt(rule_eps))
+        excused = np.minimum(error, limit * natural)
         return np.asarray((self.atol or 0.0) + self.rounding + rtol * size + excused)
 
 

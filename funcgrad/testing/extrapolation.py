@@ -63,7 +63,8 @@ def noise_level(line: Line) -> tuple[Vector, Vector]:
         (10¹⁴ + x) − 10¹⁴ does: then nobody can tell the derivative.
     """
     delta = shortest_step(line)
-    right, left = window(line, delta), window(line, -delta)
+    # Two sizes of windows: the quanta of a rounded function may happen to fit one of them.
+    right, left = window(line, delta), window(line, -delta * math.sqrt(3))
     level = np.nan_to_num(np.fmax(spread(right), spread(left)), posinf=0.0)
     is_flat = np.all(right == line.origin, axis=0) & np.all(left == line.origin, axis=0)
     coarse = np.zeros(line.origin.shape)
@@ -169,7 +170,10 @@ def extrapolate(
     with np.errstate(all="ignore"):
         for number, h in enumerate(steps(line, largest_step)):
             raw, size = quotient(h)
-            level = 2 * np.maximum(noise, line.eps * size) / (2 * h if power == 2 else h)
+            # The rounding of x + h v counts as a part of the noise, by the slope that it meets.
+            moved = line.input_eps / 2 * line.position / line.speed * np.abs(raw)
+            rounding = np.fmax(np.maximum(noise, line.eps * size), moved)
+            level = 2 * rounding / (2 * h if power == 2 else h)
             scale = np.where(np.isfinite(scale), scale, size / h)
             drift = np.abs(raw - last_raw)
             # A limit that a shorter step contradicts was an accident of the longer ones.

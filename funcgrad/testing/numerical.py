@@ -184,7 +184,7 @@ def differentiate(
     if method == "auto" and line.is_real and value.size:
         exact, exact_error = complex_step(line, noise)
         with np.errstate(all="ignore"):
-            agrees = np.abs(exact - value) <= error + exact_error
+            agrees = np.abs(exact - value) <= 10 * (error + exact_error)
             is_better = agrees & (exact_error < error) & ~is_staircase
         value, error = np.where(is_better, exact, value), np.where(is_better, exact_error, error)
     # Zero and the slope over many stairs are equally good answers.

@@ -187,6 +187,8 @@ def own(value: Any, forbidden: set[int]) -> Any:
             return value.copy()
         forbidden.add(id(value))
         return value
+    if isinstance(value, np.ndarray):  # a subclass, such as the tables of funcgrad.numpy.asarray
+        return np.array(value)
     if type(value) is float:
         return np.float64(value)
     if type(value) is complex:
@@ -261,7 +263,9 @@ def lower(transform: str, trace: Trace, x: Any) -> Any:
         value = x.value
         return value.copy() if type(value) is np.ndarray else own(value, set())
     check_output(transform, trace, x)
-    return x
+    if isinstance(x, np.ndarray):  # it may be an array that the function reached as a closure
+        return np.array(x)
+    return own(x, set())
 
 
 def result_dtype(value: Any) -> np.dtype[Any]:

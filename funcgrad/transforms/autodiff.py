@@ -84,7 +84,13 @@ def grad(
 ) -> Callable[..., Any]:
     """Gradient of a scalar function: x ↦ ∇f(x).
 
-    Args, errors and conventions are those of `value_and_grad`.
+    Args:
+        fun: function of arrays (or pytrees of arrays) with a scalar result.
+        argnums: as in `value_and_grad`, and so are the others and the conventions.
+        has_aux: whether `fun` returns `(value, aux)`.
+        holomorphic: whether `fun` is complex differentiable.
+        allow_int: whether integer arguments may be selected.
+        argnames: name or names of arguments to differentiate by.
 
     Returns:
         A function of the same arguments that returns the gradient, or `(gradient, aux)`.

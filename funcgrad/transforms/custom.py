@@ -12,6 +12,8 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from funcgrad import tree
 from funcgrad.core.tracer import Tracer
 from funcgrad.errors import CustomRuleError
@@ -43,10 +45,7 @@ class CustomFunction:
         self._rules = Rules(name, primitive_of(name), fun)
         numbers = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
         self._nondiff = numbers
-        try:
-            self._signature: inspect.Signature | None = inspect.signature(fun)
-        except (TypeError, ValueError):
-            self._signature = None
+        self._signature = _signature(fun)
         self._arity = _arity(self._signature)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -80,10 +79,10 @@ class CustomFunction:
             unknown = sorted(kwargs)
         else:
             bound = self._signature.bind(*args, **kwargs)
-            bound.apply_defaults()
-            if not bound.kwargs:
-                return bound.args
             unknown = sorted(bound.kwargs)
+            bound.apply_defaults()
+            if not unknown:
+                return bound.args
         raise CustomRuleError(
             f"{self._rules.name}: the arguments {unknown} can be given by keyword only. The rules "
             "get their arguments by position. Make them positional in the signature of the "
@@ -108,6 +107,15 @@ class CustomFunction:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._rules.name}>"
+
+
+def _signature(fun: Callable[..., Any]) -> inspect.Signature | None:
+    if isinstance(fun, np.ufunc):  # its out, dtype, where are no arguments of the mathematics
+        return None
+    try:
+        return inspect.signature(fun)
+    except (TypeError, ValueError):
+        return None
 
 
 def _arity(signature: inspect.Signature | None) -> int | None:

@@ -11,8 +11,8 @@ from funcgrad.errors import TangentError
 from funcgrad.families.shapes import cast_like, zeros_like
 from funcgrad.interpreters.dual import Dual, DualTracer
 from funcgrad.transforms.arguments import (
-    float0,
     as_primal,
+    float0,
     is_differentiable,
     lower,
     own,

@@ -29,9 +29,9 @@ from funcgrad.interpreters.dual import Dual, DualTracer
 from funcgrad.interpreters.record import Recording
 from funcgrad.interpreters.stage import Stage, StageTracer
 from funcgrad.transforms.arguments import (
-    float0,
     as_primal,
     dtype_name,
+    float0,
     is_differentiable,
     lower,
     own,
@@ -87,8 +87,11 @@ class LinearStage(Stage):
     def operand(self, arg: Any) -> Variable | Constant:
         if isinstance(arg, Tracer):
             return super().operand(arg)
+        kept = self.keeper.capture(arg)  # each time, for it may have changed since its last use
+        if kept is not arg:
+            return Residual(kept)
         if id(arg) not in self.residuals:
-            self.residuals[id(arg)] = (arg, Residual(self.keeper.capture(arg)))
+            self.residuals[id(arg)] = (arg, Residual(arg))
         return self.residuals[id(arg)][1]
 
     def finish(self, inputs: Sequence[StageTracer], outputs: Sequence[Any]) -> "LinearMap":

@@ -18,7 +18,7 @@ from funcgrad.core.wengert import Aval
 from funcgrad.errors import CustomRuleError
 from funcgrad.families.shapes import cast_like, dtype_of, in_front, shape_of, zeros_like
 from funcgrad.interpreters.batch import Batch
-from funcgrad.transforms.arguments import float0, dtype_name, is_differentiable, result_dtype, run
+from funcgrad.transforms.arguments import dtype_name, float0, is_differentiable, result_dtype, run
 from funcgrad.transforms.vmap import lift, unlift
 from funcgrad.tree.mismatch import children_like, describe
 
@@ -325,7 +325,8 @@ def _tangent(leaf: Any) -> Any:
     """A zero tangent as a user's jvp gets it."""
     if is_differentiable(leaf):
         return zeros_like(leaf, dtype=result_dtype(leaf))
-    return np.zeros(shape_of(leaf), float0) if hasattr(leaf, "dtype") else None
+    is_number = hasattr(leaf, "dtype") or isinstance(leaf, int)
+    return np.zeros(shape_of(leaf), float0) if is_number else None
 
 
 class BatchedCall(Call):

@@ -15,9 +15,9 @@ from funcgrad.core.tracer import Tracer
 from funcgrad.errors import InputDtypeError, OutputDtypeError
 from funcgrad.families.shapes import shape_of
 from funcgrad.transforms.arguments import (
-    float0,
     as_primal,
     dtype_name,
+    float0,
     function_name,
     is_differentiable,
     own,
@@ -216,7 +216,7 @@ def _block(whole: Any, key: tuple[Any, ...], out: Any, leaf: Any, alone: bool) -
     if type(part) is not np.ndarray:
         return DISPATCH[np.reshape](part, shape) if isinstance(part, Tracer) else part
     part = part.reshape(shape)
-    if not shape and not isinstance(leaf, np.ndarray):
+    if not shape and not isinstance(leaf, np.ndarray) and part.dtype != float0:
         return part[()]
     return part if alone else own(part, set())
 

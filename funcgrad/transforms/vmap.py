@@ -19,9 +19,9 @@ from funcgrad.errors import (
 from funcgrad.families.shapes import in_front, shape_of
 from funcgrad.interpreters.batch import Batch, BatchTracer
 from funcgrad.transforms.arguments import (
-    float0,
     check_output,
     dtype_name,
+    float0,
     function_name,
     own,
     run,

@@ -15,6 +15,7 @@ __all__ = [
 
 # One key per level, the root's first. A registered type may use keys of its own.
 KeyPath: TypeAlias = tuple[Any, ...]
+"""The way from the root of a pytree to a leaf: a tuple of keys."""
 
 
 @dataclass(frozen=True, slots=True)

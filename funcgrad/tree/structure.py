@@ -171,3 +171,4 @@ def _restore(node_type: type, meta: Any, children: tuple[Structure, ...]) -> Str
 
 # The structure of a tree that is one leaf: no other structure has `is_leaf`.
 LEAF = Structure(None, None, (), 1)
+"""The structure of a single leaf; `structure is LEAF` is the cheap test for one."""

@@ -124,6 +124,18 @@ def test_recorded_cross_entropy_is_its_closed_form_at_every_layout(
         np.testing.assert_allclose(nn.softmax_cross_entropy(z, target), expected, rtol=tolerance)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64])
+def test_class_numbers_may_be_integers_of_any_size(dtype: Any) -> None:
+    for shape in ((300, 7), (7, 300), (2, 5, 3)):
+        z = rng.normal(size=shape)
+        labels = rng.integers(0, min(shape[-1], 100), shape[:-1])
+        expected = value_and_grad(lambda z, y=labels: nn.softmax_cross_entropy(z, y))(z)
+        small = labels.astype(dtype)
+        found = value_and_grad(lambda z, y=small: nn.softmax_cross_entropy(z, y))(z)
+        np.testing.assert_array_equal(found[1], expected[1])
+        assert found[0] == expected[0] == nn.softmax_cross_entropy(z, small)
+
+
 def test_labels_that_do_not_sum_to_one_weigh_their_row() -> None:
     y = np.array([[2.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.5, 0.5]])
     expected = -np.sum(y * nn.log_softmax(Z), axis=1)

@@ -14,6 +14,7 @@ import funcgrad as fg
 from funcgrad import errors, grad, jvp, vjp
 from funcgrad.core.tracer import bind
 from funcgrad.interpreters.record import RecordTracer
+from funcgrad.primitives import indexing
 from funcgrad.primitives.indexing import gather_p, index_p, scatter_add_p, unindex_p
 from funcgrad.primitives.keys import decode, encode
 from funcgrad.primitives.slicing import PartsCotangent
@@ -253,8 +254,9 @@ def test_gather_and_scatter_add_are_transposes_of_each_other(lead: int) -> None:
     np.testing.assert_allclose(np.sum(ct * out), np.sum(back * x), rtol=1e-12)
 
 
+@pytest.mark.parametrize("few", [0, indexing.FEW])
 @given(st.data())
-def test_scatter_add_is_numpys_add_at(data: st.DataObject) -> None:
+def test_scatter_add_is_numpys_add_at_for_few_and_for_many(few: int, data: st.DataObject) -> None:
     shape = data.draw(st.sampled_from([(4,), (4, 2), (3, 2, 3), (4, 0), (1, 1, 5)]))
     count = data.draw(st.integers(1, len(shape)))
     number = data.draw(st.integers(0, 6)) if all(shape[:count]) else 0
@@ -265,8 +267,19 @@ def test_scatter_add_is_numpys_add_at(data: st.DataObject) -> None:
     ct = normal(number, *shape[count:])
     expected = np.zeros(shape)
     np.add.at(expected, idx, ct)
-    found = bind(scatter_add_p, ct, *idx, shape=shape, lead=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(indexing, "FEW", few)
+        found = bind(scatter_add_p, ct, *idx, shape=shape, lead=0)
     np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-14)
+
+
+def test_many_rows_are_added_without_and_with_repetitions() -> None:
+    for idx in (np.arange(300)[::-1] % 300, np.arange(300) % 7):
+        ct = normal(300, 16)
+        expected = np.zeros((300, 16))
+        np.add.at(expected, idx, ct)
+        found = bind(scatter_add_p, ct, idx, shape=(300, 16), lead=0)
+        np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-13)
 
 
 def test_unindex_adds_up_parts_that_overlap() -> None:

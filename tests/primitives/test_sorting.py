@@ -106,6 +106,8 @@ CONSTANTS: dict[str, Function] = {
     "any where": lambda x: np.any(x > 0, axis=1, where=[True, False, False, True]),
     "count_nonzero": lambda x: np.count_nonzero(x > 0, axis=1),
     "isclose": lambda x: np.isclose(x, x + 1e-9),
+    "isposinf": np.isposinf,
+    "isneginf": np.isneginf,
     "greater": lambda x: x > 0,
     "iscomplex": np.iscomplex,
     "unravel_index": lambda x: np.stack(np.unravel_index(np.argsort(x[0]), (2, 3))),

@@ -136,6 +136,16 @@ CASES: dict[str, tuple[Function, list[tuple[int, ...]]]] = {
     "meshgrid": (lambda x, y: np.stack(np.meshgrid(x, y)), [V, W]),
     "meshgrid ij": (lambda x, y: np.stack(np.meshgrid(x, y, indexing="ij")), [V, W]),
     "meshgrid sparse": (lambda x, y: np.multiply(*np.meshgrid(x, y, sparse=True)), [V, W]),
+    "ix_": (lambda x: x[np.ix_([0, 2], [True, False, True, True])], [M]),
+    "ix_ of traced order": (lambda x: x[np.ix_(np.argsort(x[:, 0]), [1])], [M]),
+    "sliding windows": (lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, 1), [M]),
+    "windows of two axes": (
+        lambda x: np.lib.stride_tricks.sliding_window_view(x, (2, 3)),
+        [M],
+    ),
+    "apply_along_axis": (lambda x: np.apply_along_axis(lambda v: v[:2] * v[1], 1, x), [T]),
+    "apply_along_axis to scalars": (lambda x: np.apply_along_axis(np.max, 0, x), [T]),
+    "apply_over_axes": (lambda x: np.apply_over_axes(np.sum, x, [0, 2]), [T]),
     # choice
     "where": (lambda x, y: np.where(np.arange(4) > 1, x, y), [M, M]),
     "where broadcasting": (lambda x, y: np.where(np.eye(3) > 0, x, y), [(3, 1), ()]),

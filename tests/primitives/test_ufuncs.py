@@ -74,6 +74,12 @@ def test_the_rule_of_a_ufunc_keeps_dtypes(ufunc: Any, dtype: Any) -> None:
         np.testing.assert_allclose(found, expected.astype(dtype), rtol=30 * eps, atol=30 * eps)
 
 
+@pytest.mark.parametrize("size", [1e-200, 1.0, 1e160])
+def test_arctan2_is_right_for_small_and_large_operands(size: float) -> None:
+    found = grad(np.arctan2, argnums=(0, 1))(size, size)
+    np.testing.assert_allclose(found, (0.5 / size, -0.5 / size))
+
+
 # --- complex variants ---------------------------------------------------------------------------
 
 

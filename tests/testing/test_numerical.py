@@ -67,7 +67,8 @@ def test_the_estimated_error_is_small_for_functions_that_are_easy(
     x = data.draw(arrays(np.float64, (), domain=domain))
     estimate = numerical_jvp(f, (x,), (np.ones(()),), method=method)
     scale = max(abs(derivative(x)), abs(f(x)), 1.0)
-    assert estimate.error <= 1e-8 * scale
+    # The noise of the cancelling function is 1e6 times that of the others.
+    assert estimate.error <= (1e-6 if name == "cancelling" else 1e-8) * scale
 
 
 def test_the_complex_step_gives_full_precision() -> None:

@@ -38,7 +38,7 @@ def tutorial_torch(torch: Any, w: Any, b: Any, x: Any, y: Any) -> Any:
 
 def tutorial_nn(nn: Any, w: Any, b: Any, x: Any, y: Any) -> Any:
     """The same by funcgrad's fused loss."""
-    return nn.bce_with_logits(x @ w + b, y).mean()
+    return nn.bce_with_logits(x @ w + b, y)
 
 
 def tutorial_by_hand(w: Array, b: Array, x: Array, y: Array) -> Result:
