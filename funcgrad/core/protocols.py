@@ -18,7 +18,7 @@ from funcgrad.errors import (
     user_line,
 )
 
-__all__ = ["DISPATCH", "UFUNC_METHODS", "ArrayLike", "dispatch", "implements"]
+__all__ = ["DISPATCH", "UFUNC_METHODS", "ArrayLike", "dispatch", "implements", "is_operand"]
 
 DISPATCH: dict[Any, Callable[..., Any]] = {}
 """`{NumPy callable: the same on traced values}`; filled once, at import."""
@@ -89,7 +89,7 @@ def _refuse_change(method: str, fix: str) -> Callable[..., NoReturn]:
 
 def _binary(ufunc: Any) -> Callable[[Any, Any], Any]:
     def operator(self: "ArrayLike", other: Any) -> Any:
-        if not _is_operand(other):
+        if not is_operand(other):
             return NotImplemented
         return DISPATCH[ufunc](self, other)
 
@@ -98,7 +98,7 @@ def _binary(ufunc: Any) -> Callable[[Any, Any], Any]:
 
 def _reflected(ufunc: Any) -> Callable[[Any, Any], Any]:
     def operator(self: "ArrayLike", other: Any) -> Any:
-        if not _is_operand(other):
+        if not is_operand(other):
             return NotImplemented
         return DISPATCH[ufunc](other, self)
 
@@ -108,7 +108,7 @@ def _reflected(ufunc: Any) -> Callable[[Any, Any], Any]:
 def _in_place(ufunc: Any, symbol: str) -> Callable[[Any, Any], Any]:
     def operator(self: "ArrayLike", other: Any) -> Any:
         self._check_not_view(symbol)
-        if not _is_operand(other):
+        if not is_operand(other):
             return NotImplemented
         return DISPATCH[ufunc](self, other)
 
@@ -122,9 +122,10 @@ def _unary(ufunc: Any) -> Callable[[Any], Any]:
     return operator
 
 
-def _is_operand(other: Any) -> bool:
+def is_operand(other: Any) -> bool:
+    """Whether an operator takes this beside a traced value; other types may have their own."""
     return isinstance(
-        other, ArrayLike | np.ndarray | np.generic | int | float | complex | list | tuple
+        other, ArrayLike | np.ndarray | np.generic | int | float | complex | list | tuple | range
     ) or (hasattr(other, "__array_ufunc__") or hasattr(other, "__array__"))
 
 
@@ -207,6 +208,15 @@ class ArrayLike:
     def imag(self) -> Any:
         """Imaginary part."""
         return DISPATCH[np.imag](self)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"a traced value has no attribute {name!r}, asked for at {user_line()}. It has those "
+            "of numpy.ndarray that do not lead to memory. Use a function of NumPy, or "
+            f"stop_gradient(x).{name} if its derivative is not wanted.",
+            name=name,
+            obj=self,
+        )
 
     @property
     def device(self) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.protocols import ArrayLike
-from funcgrad.errors import LeakedTracerError, ObjectArrayError
+from funcgrad.errors import LeakedTracerError, ObjectArrayError, user_line
 
 __all__ = ["Trace", "Tracer", "bind", "check_open", "check_operand", "leaked", "plain_value"]
 
@@ -75,9 +75,10 @@ def check_operand(primitive: Primitive, array: Any) -> None:
     dtype = getattr(array, "dtype", None)
     if dtype is not None and dtype.kind in "OSUVMm":
         raise ObjectArrayError(
-            f"{primitive.name}: an operand has dtype {dtype}, next to a traced value. funcgrad "
-            "cannot differentiate through it. Use a numeric array, or build one from traced "
-            "values with np.stack([...]) instead of np.array([...], dtype=object)."
+            f"{primitive.name}: an operand has dtype {dtype}, next to a traced value at "
+            f"{user_line()}. funcgrad cannot differentiate through it. Use a numeric array, or "
+            "build one from traced values with np.stack([...]) instead of "
+            "np.array([...], dtype=object)."
         )
 
 

@@ -8,12 +8,13 @@ parameter that starts with `_` is not read, and not kept.
 
 import inspect
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from funcgrad.core.primitive import Primitive, Pull, register
-from funcgrad.core.protocols import DISPATCH
+from funcgrad.core.protocols import DISPATCH, is_operand
 from funcgrad.core.tracer import bind
 from funcgrad.families.batching import batch_rule
 from funcgrad.families.shapes import align, as_operand, fitter, shape_of, unbroadcast
@@ -287,9 +288,7 @@ def elementwise(
     else:
         function, reflected = _binary(ufunc, primitive, operator, table, general, same)
         if operator is not None:
-            stem = _SPECIAL[operator]
-            setattr(RecordTracer, f"__{stem}__", function)
-            setattr(RecordTracer, f"__r{stem}__", reflected)
+            _set_operator(_SPECIAL[operator], primitive.name, function, reflected)
     function.__doc__ = f"`numpy.{ufunc.__name__}` on plain and traced values."
     DISPATCH[ufunc] = function
     return function
@@ -317,6 +316,25 @@ def _binary(
         same=same,
         broadcast=table.broadcast,
     )
+
+
+def _set_operator(
+    stem: str, name: str, function: Callable[..., Any], reflected: Callable[..., Any]
+) -> None:
+    """Give the recording tracer an operator: the fast path, but NotImplemented for foreign types.
+
+    It is the code of the function, with another name to go to where it is not fast.
+    """
+    names = dict(function.__globals__)
+    general = names["general"]
+
+    def general_operator(x: Any, y: Any) -> Any:
+        return general(x, y) if is_operand(x) and is_operand(y) else NotImplemented
+
+    names["general"] = general_operator
+    names[name] = FunctionType(function.__code__, names)
+    setattr(RecordTracer, f"__{stem}__", names[name])
+    setattr(RecordTracer, f"__r{stem}__", FunctionType(reflected.__code__, names))
 
 
 def _general(ufunc: Any, primitive: Primitive) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Tracer, plain_value
 from funcgrad.core.wengert import Aval
-from funcgrad.errors import ObjectArrayError
+from funcgrad.errors import ObjectArrayError, user_line
 
 __all__ = [
     "align",
@@ -61,21 +61,29 @@ def as_operand(x: Any) -> Any:
     """Lists and other array-likes become arrays; arrays, tracers and numbers stay.
 
     Raises:
-        ObjectArrayError: for masked arrays and matrices, whose operators mean something else.
+        ObjectArrayError: for masked arrays and matrices, whose operators mean something else, and
+            for what is no number.
     """
     if type(x) in _AS_THEY_ARE or isinstance(x, Tracer | np.generic):
         return x
     if isinstance(x, np.ndarray):
         if type(x).__name__ in ("MaskedArray", "matrix"):
             raise ObjectArrayError(
-                f"a {type(x).__name__} next to a traced value. Its operators do not mean what "
-                "those of arrays mean, so the derivative would be wrong. Use np.where with a mask, "
-                "or np.asarray(x)."
+                f"a {type(x).__name__} next to a traced value at {user_line()}. Its operators do "
+                "not mean what those of arrays mean, so the derivative would be wrong. Use "
+                "np.where with a mask, or np.asarray(x)."
             )
         return x.view(np.ndarray)
     if hasattr(x, "__array_ufunc__") or hasattr(x, "__array_function__"):
         return x
-    return np.asarray(x)
+    array = np.asarray(x)
+    if array.dtype.kind in "OSUVMm":
+        raise ObjectArrayError(
+            f"an operand of type {type(x).__name__} next to a traced value at {user_line()}. "
+            f"NumPy makes an array of dtype {array.dtype} of it, and funcgrad computes with "
+            "numbers only. Use a number or a numeric array."
+        )
+    return array
 
 
 def zeros_like(x: Any, shape: tuple[int, ...] | None = None, dtype: Any = None) -> Any:

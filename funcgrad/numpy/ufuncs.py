@@ -1,4 +1,4 @@
-"""NumPy's elementwise functions on plain and traced values, one name a line, as they stand in `DISPATCH`.
+"""NumPy's elementwise functions on plain and traced values: the functions in `DISPATCH`.
 
 Calling them directly saves the detour through NumPy's protocols.
 """

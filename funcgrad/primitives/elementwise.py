@@ -27,8 +27,8 @@ def _power_by_base(_z: Any, x: Any, y: Any, t: Any) -> Any:
     """t · y xʸ⁻¹, and 0 for y = 0 even at x = 0."""
     if type(y) is int or type(y) is float:
         return _power_of_number(t, (x, y))
-    zero = y == 0
-    return t * (y * np.power(x, np.where(zero, 1, y - 1)))
+    base = np.where((x == 0) & (y == 0), 1, x)  # masked in the base: 1/x by y stays right at y = 0
+    return t * (y * np.power(base, y - 1))
 
 
 def _power_of_number(ct: Any, residuals: Any) -> Any:
@@ -166,8 +166,12 @@ cbrt = elementwise(np.cbrt, lambda y, _x, t: t / (3 * (y * y)), domain=POSITIVE,
 square = elementwise(np.square, lambda _y, x, t: t * (x + x))
 reciprocal = elementwise(np.reciprocal, lambda y, _x, t: -(t * (y * y)), domain=POSITIVE)
 
-sin = elementwise(np.sin, lambda _y, x, t: t * np.cos(x))
-cos = elementwise(np.cos, lambda _y, x, t: -(t * np.sin(x)))
+sin = elementwise(
+    np.sin, lambda _y, x, t: t * np.cos(x), pulls={ONE: ("x", lambda ct, x: ct * np.cos(x))}
+)
+cos = elementwise(
+    np.cos, lambda _y, x, t: -(t * np.sin(x)), pulls={ONE: ("x", lambda ct, x: -(ct * np.sin(x)))}
+)
 tan = elementwise(np.tan, lambda y, _x, t: t * (1 + y * y), domain=(-1.2, 1.2))
 arcsin = elementwise(np.arcsin, lambda _y, x, t: t / (np.sqrt(1 - x) * np.sqrt(1 + x)), domain=UNIT)
 arccos = elementwise(
@@ -176,7 +180,9 @@ arccos = elementwise(
 arctan = elementwise(np.arctan, lambda _y, x, t: t / (1 + x * x))
 sinh = elementwise(np.sinh, lambda _y, x, t: t * np.cosh(x))
 cosh = elementwise(np.cosh, lambda _y, x, t: t * np.sinh(x))
-tanh = elementwise(np.tanh, lambda y, _x, t: t * (1 - y * y))
+tanh = elementwise(
+    np.tanh, lambda y, _x, t: t * (1 - y * y), pulls={ONE: ("z", lambda ct, y: ct * (1 - y * y))}
+)
 arcsinh = elementwise(np.arcsinh, lambda _y, x, t: t / np.sqrt(1 + x * x))
 arccosh = elementwise(
     np.arccosh, lambda _y, x, t: t / (np.sqrt(x - 1) * np.sqrt(x + 1)), domain=(1.2, 4.0)

@@ -17,9 +17,19 @@ INTEGERS = {"ldexp", "left_shift", "right_shift", "gcd", "lcm", "invert", "bitwi
 
 
 def elementwise_cases() -> Iterator[Case]:
+    yield from special_cases()
     for seed, primitive in enumerate(PRIMITIVES.values()):
         if primitive.family in ("elementwise", "piecewise constant") and primitive.domain:
             yield from _cases(seed, primitive)
+
+
+def special_cases() -> Iterator[Case]:
+    """Points inside the domains at which a rule takes a branch."""
+    zeros = np.array([0.0, 1.0, 2.0])
+    yield Case("power", (np.array([1.7, 0.6, 2.0]), zeros), label="exponents 0, 1, 2")
+    yield Case("power", (np.float64(1.7), np.float64(0.0)), label="exponent 0")
+    yield Case("logaddexp", (zeros, zeros), label="equal")
+    yield Case("logaddexp2", (zeros, zeros), label="equal")
 
 
 def _cases(seed: int, primitive: Primitive) -> Iterator[Case]:

@@ -264,7 +264,7 @@ REDUCTIONS: Table = {
     "ptp axis": (lambda xp, x: xp.ptp(x, axis=1), DM),
     "average": (lambda xp, x, w: xp.average(x, axis=0, weights=w), M, draw(3, low=0.5, high=2)),
     "nansum": (lambda xp, x: xp.nansum(x, axis=0), M),
-    "nanmean": (lambda xp, x: xp.nanmean(xp.where(MASK, x, np.nan), axis=1), M[[0, 2, 2]] * 1.0),
+    "nanmean": (lambda xp, x: xp.nanmean(xp.where(MASK, x, np.nan), axis=0), M),
     "nanprod": (lambda xp, x: xp.nanprod(xp.where(MASK, x, np.nan), axis=1), M),
     "nanvar": (lambda xp, x: xp.nanvar(xp.where(MASK, x, np.nan), axis=0), M),
     "nanstd": (lambda xp, x: xp.nanstd(x, axis=0), M),

@@ -191,6 +191,11 @@ def test_integer_arguments_have_a_derivative_without_bytes() -> None:
         np.testing.assert_array_equal(by_x, np.diag([0.0, 1.0, 2.0]))
 
 
+def test_the_derivative_by_one_integer_is_an_array_without_bytes() -> None:
+    found = fg.jacobian(lambda n: n * 1.5, allow_int=True)(3)
+    assert (type(found), found.dtype, found.shape) == (np.ndarray, fg.float0, ())
+
+
 def test_integer_results_have_a_derivative_without_bytes_in_forward_mode() -> None:
     for jac in (fg.jacfwd, fg.jacobian):
         found, sign = jac(lambda x: (x * x, np.floor(x) > 1))(X)

@@ -1,0 +1,78 @@
+"""Records what JAX computes: `python -m tests.oracles.record_jax`, from the project's root.
+
+Writes tests/data/jax_oracle.json: for each case of tests/oracles/cases.py the value, a vjp, a jvp
+and a Hessian-vector product, for each of tests/oracles/transform_cases.py its result, in float64
+and complex128. Directions are those of tests/oracles/measure.py.
+"""
+
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jaxlib
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from tests.oracles.cases import CASES, CONVENTIONS
+from tests.oracles.encoding import digest, encode
+from tests.oracles.measure import QUANTITIES, gradient
+from tests.oracles.namespaces import jax_namespace
+from tests.oracles.transform_cases import TRANSFORM_CASES
+
+TARGET = Path(__file__).resolve().parent.parent / "data" / "jax_oracle.json"
+
+
+def attempt(quantity: Callable[..., Any], *args: Any) -> Any:
+    """An encoded result; what JAX cannot differentiate is recorded as the name of its error."""
+    try:
+        return encode(quantity(*args))
+    except (NotImplementedError, TypeError, ValueError, AttributeError) as error:
+        print(args[-1].name, quantity.__name__, type(error).__name__, str(error)[:200])
+        return {"error": type(error).__name__}
+
+
+def plain(found: Any) -> Any:
+    """The same tree, of NumPy arrays."""
+    return jax.tree.map(np.asarray, found)
+
+
+def main() -> None:
+    """Record and write everything."""
+    jax.config.update("jax_enable_x64", True)
+    xp = jax_namespace()
+    jax.ravel_pytree = ravel_pytree
+    cases = {
+        case.name: {
+            "inputs": digest(case.args),
+            **{name: attempt(quantity, jax, xp, case) for name, quantity in QUANTITIES.items()},
+        }
+        for case in CASES
+    }
+    conventions = {case.name: attempt(gradient, jax, xp, case) for case in CONVENTIONS}
+    transforms = {name: encode(plain(call(jax, xp))) for name, call in TRANSFORM_CASES.items()}
+    provenance = {
+        "made by": "python -m tests.oracles.record_jax",
+        "jax": jax.__version__,
+        "jaxlib": jaxlib.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "backend": jax.default_backend(),
+        "precision": "jax_enable_x64: float64 and complex128",
+        "complex": "the gradient of a real u(x + iy) is du/dx - i du/dy; nothing is conjugated",
+    }
+    sections = {"cases": cases, "conventions": conventions, "transforms": transforms}
+    lines = [f'"provenance": {json.dumps(provenance, indent=1)}']
+    for name, section in sections.items():
+        rows = (
+            f"{json.dumps(key)}: {json.dumps(entry, separators=(',', ':'))}"
+            for key, entry in section.items()
+        )
+        lines.append(f"{json.dumps(name)}: {{\n" + ",\n".join(rows) + "\n}")
+    TARGET.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
