@@ -85,6 +85,11 @@ leaky_relu = elementwise(
 # both sides.
 
 
+def _at_most(c: Any, bound: float) -> Any:
+    """min(c, bound) in the memory of c, unless c is a NumPy scalar."""
+    return np.minimum(c, bound, out=c) if type(c) is np.ndarray else np.minimum(c, bound)
+
+
 def _silu_slope(x: Any) -> Any:
     s = expit(x)
     return s * (1 + bounded(x, 1e3) * (1 - s))
@@ -95,7 +100,7 @@ def _silu_and_slope(x: Any) -> tuple[Any, Any]:
     c = np.maximum(x, -1e3)
     y = c * s
     slope = 1 - s
-    slope *= np.minimum(c, 1e3, out=c)
+    slope *= _at_most(c, 1e3)
     slope += 1
     slope *= s
     return y, slope
@@ -117,8 +122,7 @@ def _gelu_and_slope(x: Any) -> tuple[Any, Any]:
     cdf = 0.5 * erfc_value(-SQRT_HALF * x)
     c = np.maximum(x, -50)
     y = c * cdf
-    np.minimum(c, 50, out=c)
-    return y, cdf + c * (HALF_SQRT_HALF * bell(SQRT_HALF * x))
+    return y, cdf + _at_most(c, 50) * (HALF_SQRT_HALF * bell(SQRT_HALF * x))
 
 
 gelu = special(
@@ -145,8 +149,7 @@ def _gelu_tanh_slope(x: Any) -> Any:
 
 
 def _gelu_tanh_and_slope(x: Any) -> tuple[Any, Any]:
-    c = np.maximum(x, -30)
-    np.minimum(c, 30, out=c)
+    c = _at_most(np.maximum(x, -30), 30)
     s = logistic(_logit(c))
     slope = 1 - s
     slope *= c

@@ -1,6 +1,7 @@
 """The same program on NumPy, on funcgrad.numpy and on JAX: what its parameter `xp` stands for."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 import funcgrad as fg
 import funcgrad.numpy as fnp
 
-__all__ = ["NAMED", "PLAIN", "Namespace", "jax_namespace"]
+__all__ = ["NAMED", "PLAIN", "Namespace", "jax_namespace", "jax_transforms"]
 
 
 class Namespace:
@@ -35,18 +36,28 @@ NAMED = Namespace(fnp, fnp.at, fg.nn)
 def jax_namespace() -> Namespace:
     """JAX's functions by NumPy's and funcgrad's names."""
     # Imported here because only the recording and the tests marked `oracle` need JAX.
-    import jax  # noqa: PLC0415
-    import jax.numpy as jnp  # noqa: PLC0415
-    from jax.scipy import special  # noqa: PLC0415
+    import jax  # noqa: PLC0415 - see above
+    import jax.numpy as jnp  # noqa: PLC0415 - see above
+    import jax.scipy.special as special  # noqa: PLC0415 - see above
 
-    class Nn:
-        """jax.nn, and jax.scipy.special by funcgrad's names."""
-
-        erf, erfc, expit = special.erf, special.erfc, special.expit
-        digamma, lgamma, polygamma = special.digamma, special.gammaln, special.polygamma
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(jax.nn, name)
-
+    nn = SimpleNamespace(
+        **{name: getattr(jax.nn, name) for name in fg.nn.__all__ if hasattr(jax.nn, name)},
+        erf=special.erf,
+        erfc=special.erfc,
+        expit=special.expit,
+        digamma=special.digamma,
+        lgamma=special.gammaln,
+        polygamma=special.polygamma,
+    )
     # Index arrays are made by NumPy: under jax.jit, JAX's own masks would have no values.
-    return Namespace(jnp, lambda x: x.at, Nn(), arange=np.arange, array=np.array)
+    return Namespace(jnp, lambda x: x.at, nn, arange=np.arange, array=np.array)
+
+
+def jax_transforms() -> Any:
+    """JAX's transforms by funcgrad's names."""
+    import jax  # noqa: PLC0415 - see jax_namespace
+    from jax.flatten_util import ravel_pytree  # noqa: PLC0415 - see jax_namespace
+
+    names = {name: getattr(jax, name) for name in fg.__all__ if hasattr(jax, name)}
+    names |= {"ravel_pytree": ravel_pytree, "stop_gradient": jax.lax.stop_gradient}
+    return SimpleNamespace(**names)

@@ -14,12 +14,11 @@ from typing import Any
 import jax
 import jaxlib
 import numpy as np
-from jax.flatten_util import ravel_pytree
 
 from tests.oracles.cases import CASES, CONVENTIONS
 from tests.oracles.encoding import digest, encode
 from tests.oracles.measure import QUANTITIES, gradient
-from tests.oracles.namespaces import jax_namespace
+from tests.oracles.namespaces import jax_namespace, jax_transforms
 from tests.oracles.transform_cases import TRANSFORM_CASES
 
 TARGET = Path(__file__).resolve().parent.parent / "data" / "jax_oracle.json"
@@ -42,17 +41,16 @@ def plain(found: Any) -> Any:
 def main() -> None:
     """Record and write everything."""
     jax.config.update("jax_enable_x64", True)
-    xp = jax_namespace()
-    jax.ravel_pytree = ravel_pytree
+    ad, xp = jax_transforms(), jax_namespace()
     cases = {
         case.name: {
             "inputs": digest(case.args),
-            **{name: attempt(quantity, jax, xp, case) for name, quantity in QUANTITIES.items()},
+            **{name: attempt(quantity, ad, xp, case) for name, quantity in QUANTITIES.items()},
         }
         for case in CASES
     }
-    conventions = {case.name: attempt(gradient, jax, xp, case) for case in CONVENTIONS}
-    transforms = {name: encode(plain(call(jax, xp))) for name, call in TRANSFORM_CASES.items()}
+    conventions = {case.name: attempt(gradient, ad, xp, case) for case in CONVENTIONS}
+    transforms = {name: encode(plain(call(ad, xp))) for name, call in TRANSFORM_CASES.items()}
     provenance = {
         "made by": "python -m tests.oracles.record_jax",
         "jax": jax.__version__,

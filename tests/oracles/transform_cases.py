@@ -362,7 +362,7 @@ def custom_reverse_rule(ad: Any, xp: Any) -> Any:
 @case
 def custom_reverse_rule_mapped(ad: Any, xp: Any) -> Any:
     f = with_reverse_rule(ad, xp)
-    return ad.vmap(ad.grad(f), in_axes=(0, None))(X, 2.0), ad.jacrev(f)(X, 2.0)
+    return ad.vmap(ad.grad(f), in_axes=(0, None))(X, 2.0), ad.jacrev(f)(X, Y)
 
 
 @case
@@ -421,8 +421,7 @@ def clipped_gradient(ad: Any, xp: Any) -> Any:
 
 @case
 def stopped_gradient(ad: Any, xp: Any) -> Any:
-    stop = getattr(ad, "stop_gradient", None) or ad.lax.stop_gradient
-    return ad.grad(lambda x: xp.sum(x * stop(x**2)))(X)
+    return ad.grad(lambda x: xp.sum(x * ad.stop_gradient(x**2)))(X)
 
 
 # --- linearize, linear_transpose, ravel_pytree --------------------------------------------------
