@@ -18,9 +18,19 @@ from funcgrad.core.primitive import Primitive
 from funcgrad.core.protocols import ArrayLike
 from funcgrad.errors import LeakedTracerError, ObjectArrayError, user_line
 
-__all__ = ["Trace", "Tracer", "bind", "check_open", "check_operand", "leaked", "plain_value"]
+__all__ = [
+    "Trace",
+    "Tracer",
+    "bind",
+    "check_open",
+    "check_operand",
+    "leaked",
+    "next_id",
+    "plain_value",
+]
 
-_next_id = itertools.count(1).__next__
+next_id = itertools.count(1).__next__
+"""Identities of traces, from one counter."""
 
 
 class Trace:
@@ -29,7 +39,7 @@ class Trace:
     __slots__ = ("id", "open", "transform")
 
     def __init__(self, transform: str) -> None:
-        self.id = _next_id()
+        self.id = next_id()
         self.open = True
         self.transform = transform
 

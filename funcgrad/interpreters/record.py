@@ -14,7 +14,7 @@ from typing_extensions import override
 from funcgrad.core.modes import MODES
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.protocols import DISPATCH
-from funcgrad.core.tracer import Trace, Tracer, bind, leaked
+from funcgrad.core.tracer import Trace, Tracer, bind, leaked, next_id
 from funcgrad.core.wengert import Partials, Record
 from funcgrad.errors import MutatedArrayError, TracerAssignmentError, user_line
 
@@ -113,7 +113,9 @@ class Recording(Trace):
     """Positions of values that x[key] was taken of; see `funcgrad.primitives.slicing`."""
 
     def __init__(self, transform: str) -> None:
-        super().__init__(transform)
+        self.id = next_id()  # as Trace.__init__, without the call
+        self.open = True
+        self.transform = transform
         self.records = []
         self.guarded = {}
         self.parts = {}

@@ -178,10 +178,23 @@ def _named_result(selection: Selection, gradients: list[Any]) -> Any:
     return (gradients[0] if selection.single_number else tuple(gradients[:count])), named
 
 
+_ARRAY: tuple[Any, int] = (None, 1)
+"""Stands for the structure of an argument that is one array."""
+
+
 class _Inputs:
     """The differentiated arguments of a call: tracers on the way in, derivatives on the way out."""
 
-    __slots__ = ("allow_int", "count", "holomorphic", "leaves", "structures", "trace", "traced")
+    __slots__ = (
+        "allow_int",
+        "count",
+        "holomorphic",
+        "leaves",
+        "only_arrays",
+        "structures",
+        "trace",
+        "traced",
+    )
 
     def __init__(self, trace: Recording, holomorphic: bool, allow_int: bool) -> None:
         self.trace = trace
@@ -191,12 +204,20 @@ class _Inputs:
         self.traced: list[int | None] = []
         self.structures: list[tuple[Any, int]] = []
         self.count = 0
+        self.only_arrays = True
 
     def trace_argument(self, argument: Any, what: str, place: int | str) -> Any:
         """The argument with tracers for its leaves; `what` and `place` name it in messages."""
         if type(argument) is np.ndarray and argument.dtype.kind == "f" and not self.holomorphic:
-            self.structures.append((None, 1))
-            return self._input(argument)
+            self.structures.append(_ARRAY)
+            self.leaves.append(argument)
+            self.traced.append(self.count)
+            self.count += 1
+            trace = self.trace
+            return trace.input(
+                argument.copy() if argument.nbytes <= SMALL else trace.guard(argument)
+            )
+        self.only_arrays = False
         path = f"{what} {place!r}"
         leaves, structure = tree.flatten(argument)
         self.structures.append((structure, len(leaves)))
@@ -255,7 +276,7 @@ class _Inputs:
             fresh(None if position is None else cts[position], leaf, forbidden)
             for leaf, position in zip(self.leaves, self.traced, strict=True)
         ]
-        if len(found) == len(self.structures) and all(s is None for s, _ in self.structures):
+        if self.only_arrays:
             return found
         results = []
         start = 0
