@@ -11,6 +11,7 @@ __all__ = [
     "ArgumentSelectionError",
     "BatchSizeError",
     "BatchedValueError",
+    "CallableError",
     "CapturedTracerError",
     "CotangentError",
     "CustomRuleError",
@@ -64,6 +65,13 @@ class CapturedTracerError(FuncgradError, TypeError):
 
     Fails: `f = custom_jvp(lambda x: x * w)` inside `grad(lambda w: f(w))`.
     Mended: `f = custom_jvp(lambda x, w: x * w)`, called as `f(w, w)`.
+    """
+
+
+class CallableError(FuncgradError, TypeError):
+    """A transform was given a value in place of a function.
+
+    Fails: `grad(f(x))`. Mended: `grad(f)(x)`.
     """
 
 

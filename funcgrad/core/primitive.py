@@ -6,7 +6,7 @@ then tangent.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 __all__ = ["PRIMITIVES", "BatchRule", "JvpRule", "Primitive", "Pull", "VjpRule", "register"]
@@ -46,7 +46,6 @@ class Primitive:
         data_dependent: whether the shape of the result depends on values.
         domain: intervals, one an operand, where the operation is smooth (for the law tests).
         analytic: whether complex operands are allowed and the operation is holomorphic in them.
-        source_name: how emitted or printed programs call it.
     """
 
     name: str
@@ -60,7 +59,6 @@ class Primitive:
     data_dependent: bool = False
     domain: tuple[tuple[float, float], ...] = ()
     analytic: bool = True
-    options: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return self.name

@@ -8,6 +8,7 @@ import numpy as np
 
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import bind
+from funcgrad.core.wengert import aval_of
 from funcgrad.errors import FuncgradError
 
 __all__ = ["Constant", "Equation", "Guard", "GuardError", "Program", "Variable"]
@@ -134,11 +135,21 @@ class Program:
         """Apply the equations in order to arrays or tracers, one for each input.
 
         Raises:
-            GuardError: for values that would take another path through the recorded function.
+            GuardError: for values that would take another path through the recorded function, or
+                of other shapes or dtypes than recorded.
         """
-        values: dict[int, Any] = {
-            variable.number: arg for variable, arg in zip(self.inputs, args, strict=True)
-        }
+        values: dict[int, Any] = {}
+        for variable, arg in zip(self.inputs, args, strict=True):
+            aval = aval_of(arg)
+            if aval.shape != variable.shape or not np.can_cast(
+                aval.dtype, variable.dtype, "same_kind"
+            ):
+                raise GuardError(
+                    f"{self.name}: its input {variable.declaration} was given dtype {aval.dtype} "
+                    f"and shape {aval.shape}. The program is that of the recorded shapes and "
+                    "dtypes. Record it again for these values."
+                )
+            values[variable.number] = arg
         for item in self.items:
             if isinstance(item, Guard):
                 found = _ASK[item.kind](values[item.variable.number])

@@ -163,7 +163,7 @@ class ArrayLike:
         """Raise if the tracer cannot be asked for a plain value at all."""
 
     def _check_not_view(self, symbol: str) -> None:
-        """Raise if the tracer is a view of another traced value."""
+        """Raise if an in-place operator (`"+="`) would change another traced value too."""
 
     # attributes -------------------------------------------------------------------------------
     @property
@@ -372,7 +372,7 @@ class ArrayLike:
     argpartition, choose = _method(np.argpartition), _method(np.choose)
     clip, conj, conjugate = _method(np.clip), _method(np.conjugate), _method(np.conjugate)
     copy, cumsum, cumprod = _method(np.copy), _method(np.cumsum), _method(np.cumprod)
-    diagonal, dot, flatten = _method(np.diagonal), _method(np.dot), _method(np.ravel)
+    diagonal, dot = _method(np.diagonal), _method(np.dot)
     max, min, mean = _method(np.max), _method(np.min), _method(np.mean)
     nonzero, prod, ravel = _method(np.nonzero), _method(np.prod), _method(np.ravel)
     repeat, round, searchsorted = _method(np.repeat), _method(np.round), _method(np.searchsorted)
@@ -385,6 +385,10 @@ class ArrayLike:
         del copy
         target = shape[0] if len(shape) == 1 else shape
         return DISPATCH[np.reshape](self, target, order=order)
+
+    def flatten(self, order: str = "C") -> Any:
+        """A copy with one axis; see `numpy.ravel`."""
+        return DISPATCH[np.copy](DISPATCH[np.ravel](self, order=order))
 
     def transpose(self, *axes: Any) -> Any:
         """See `numpy.transpose`."""

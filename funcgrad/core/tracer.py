@@ -13,16 +13,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.protocols import ArrayLike
-from funcgrad.errors import LeakedTracerError, ObjectArrayError, user_line
+from funcgrad.errors import (
+    LeakedTracerError,
+    ObjectArrayError,
+    TracerAssignmentError,
+    user_line,
+)
 
 __all__ = [
     "Trace",
     "Tracer",
     "bind",
-    "check_open",
     "check_operand",
     "leaked",
     "next_id",
@@ -64,20 +69,32 @@ class Tracer(ArrayLike):
         """The primitive this is a result of; `None` for an input of the transform."""
         raise NotImplementedError
 
+    @override
+    def _check_plain(self, kind: str) -> None:
+        if not self.owner.open:
+            raise leaked(self.owner.transform)
+
+    @override
+    def _check_not_view(self, symbol: str) -> None:
+        if not self.owner.open:
+            raise leaked(self.owner.transform)
+        made_by = self.made_by
+        if made_by is not None and made_by.returns_view and self.shape:
+            raise TracerAssignmentError(
+                f"x {symbol} y, where x is a view ({made_by}) of another traced value, at "
+                f"{user_line()}. In NumPy it would change that value too, but traced values are "
+                f"immutable. Write x = x {symbol[:-1]} y, or a = a.at[idx].set(...) to update the "
+                "viewed value."
+            )
+
 
 def leaked(transform: str) -> LeakedTracerError:
     """The error for a tracer of a closed trace."""
     return LeakedTracerError(
-        f"{transform}: a traced value was used after the transform that made it had "
-        "finished. Its derivative can no longer be followed. Return it from the function "
+        f"{transform}: a traced value was used at {user_line()}, after the transform that made it "
+        "had finished. Its derivative can no longer be followed. Return it from the function "
         "(has_aux=True for extra results), or keep stop_gradient(x) instead."
     )
-
-
-def check_open(tracer: Tracer) -> None:
-    """Raise `LeakedTracerError` if the tracer's transform has finished."""
-    if not tracer.owner.open:
-        raise leaked(tracer.owner.transform)
 
 
 def check_operand(primitive: Primitive, array: Any) -> None:

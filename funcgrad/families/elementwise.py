@@ -16,8 +16,8 @@ import numpy as np
 from funcgrad.core.primitive import Primitive, Pull, register
 from funcgrad.core.protocols import DISPATCH, is_operand
 from funcgrad.core.tracer import bind
-from funcgrad.families.batching import batch_rule
-from funcgrad.families.shapes import align, as_operand, fitter, shape_of, unbroadcast
+from funcgrad.families.batching import aligned, batch_rule
+from funcgrad.families.shapes import as_operand, fitter, is_complex, shape_of, unbroadcast
 from funcgrad.interpreters.record import RecordTracer
 from funcgrad.interpreters.specialise import binary_fast_path, unary_fast_path
 
@@ -239,6 +239,7 @@ def elementwise(
     fast: bool = True,
     reducing: dict[int, Rule] | None = None,
     same: tuple[str, Pull] | None = None,
+    complex_form: Primitive | None = None,
 ) -> Callable[..., Any]:
     """Declare an elementwise primitive of one or two operands.
 
@@ -256,6 +257,7 @@ def elementwise(
         reducing: by operand, `(z, x, y, ct, shape) -> cotangent` of an operand of that shape that
             was broadcast; by default the rule, then a sum.
         same: for two operands that are one traced value: kept letters, and the pull of it.
+        complex_form: what is bound for a complex operand, where `analytic` is false.
 
     Returns:
         The function, on plain and traced values.
@@ -269,14 +271,13 @@ def elementwise(
             family="elementwise",
             jvp=table.jvp,
             vjp=table.vjp,
-            batch=lambda _size, batched, values, _params: bind(primitive, *align(batched, values)),
+            batch=batch_rule(aligned, lambda: primitive),
             linear_in=lambda active: tuple(active) in linear,
             domain=domains,
             analytic=analytic,
-            options={"pulls": table},
         )
     )
-    general = _general(ufunc, primitive)
+    general = _general(ufunc, primitive, complex_form)
     if not fast:
         function = general
     elif len(rules) == 1:
@@ -290,6 +291,7 @@ def elementwise(
         if operator is not None:
             _set_operator(_SPECIAL[operator], primitive.name, function, reflected)
     function.__doc__ = f"`numpy.{ufunc.__name__}` on plain and traced values."
+    _share_methods(function, ufunc)
     DISPATCH[ufunc] = function
     return function
 
@@ -337,14 +339,26 @@ def _set_operator(
     setattr(RecordTracer, f"__r{stem}__", FunctionType(reflected.__code__, names))
 
 
-def _general(ufunc: Any, primitive: Primitive) -> Callable[..., Any]:
+def _general(
+    ufunc: Any, primitive: Primitive, complex_form: Primitive | None = None
+) -> Callable[..., Any]:
     def function(*args: Any, **options: Any) -> Any:
         if options or len(args) > len(primitive.domain):
             return _with_options(ufunc, function, args, options)
-        return bind(primitive, *map(as_operand, args))
+        operands = [as_operand(arg) for arg in args]
+        if complex_form is not None and any(map(is_complex, operands)):
+            return bind(complex_form, *operands)
+        return bind(primitive, *operands)
 
     function.__name__ = primitive.name
     return function
+
+
+def _share_methods(function: Any, ufunc: Any) -> None:
+    """Give the function the ufunc's `reduce`, `outer`, ..., which dispatch on their operands."""
+    if isinstance(ufunc, np.ufunc):
+        for method in ("accumulate", "at", "outer", "reduce", "reduceat"):
+            setattr(function, method, getattr(ufunc, method))
 
 
 def _with_options(ufunc: Any, function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -352,11 +366,15 @@ def _with_options(ufunc: Any, function: Any, args: tuple[Any, ...], options: dic
 
 
 def piecewise_constant(
-    ufunc: Any, name: str | None = None, value: Any = None
+    ufunc: Any,
+    name: str | None = None,
+    value: Any = None,
+    complex_form: Primitive | None = None,
 ) -> Callable[..., Any]:
     """Declare an elementwise primitive with derivative zero wherever there is one.
 
     Its results carry no derivative: `np.floor(x)` is a value of the transform around this one.
+    Of a complex operand it may have one; then `complex_form` is bound.
     """
     primitive = register(
         Primitive(
@@ -365,15 +383,16 @@ def piecewise_constant(
             family="piecewise constant",
             jvp=None,
             vjp=None,
-            batch=lambda _size, batched, values, _params: bind(primitive, *align(batched, values)),
+            batch=batch_rule(aligned, lambda: primitive),
             domain=(REAL,) * getattr(ufunc, "nin", 1),
             analytic=False,
         )
     )
-    function = _general(ufunc, primitive)
+    function = _general(ufunc, primitive, complex_form)
     function.__doc__ = (
         f"`numpy.{primitive.name}` on plain and traced values; its derivative is zero."
     )
+    _share_methods(function, ufunc)
     DISPATCH[ufunc] = function
     return function
 

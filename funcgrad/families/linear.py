@@ -106,7 +106,6 @@ def multilinear(
     value: Callable[..., Any],
     transpose: Transpose,
     batch: BatchRule,
-    reads: Callable[[int, Mask], bool] | None = None,
 ) -> Primitive:
     """Declare a primitive that is linear in each operand by itself.
 
@@ -116,8 +115,6 @@ def multilinear(
         transpose: `(ct, position, *args, **params) -> cotangent of that operand`; the operand at
             `position` is an `Aval`.
         batch: batching rule.
-        reads: whether the operand at a position is read at all, given which are active; by default
-            when any *other* operand is active.
 
     Returns:
         The primitive, registered.
@@ -133,8 +130,6 @@ def multilinear(
         return total
 
     def is_read(position: int, active: Mask) -> bool:
-        if reads is not None:
-            return reads(position, active)
         return any(flag for i, flag in enumerate(active) if i != position)
 
     def vjp(

@@ -20,7 +20,9 @@ __all__ = [
     "dtype_of",
     "fit",
     "fitter",
+    "has_own_operators",
     "in_front",
+    "is_complex",
     "masked",
     "negative_axes",
     "product_to",
@@ -52,6 +54,12 @@ def dtype_of(x: Any) -> np.dtype[Any] | None:
     return getattr(plain_value(x), "dtype", None)
 
 
+def is_complex(x: Any) -> bool:
+    """Whether a value is complex."""
+    dtype = getattr(x, "dtype", None)
+    return isinstance(x, complex) if dtype is None else dtype.kind == "c"
+
+
 _AS_THEY_ARE = frozenset(
     {np.ndarray, float, int, complex, bool, np.float64, np.float32, np.complex128, np.int64}
 )
@@ -67,7 +75,7 @@ def as_operand(x: Any) -> Any:
     if type(x) in _AS_THEY_ARE or isinstance(x, Tracer | np.generic):
         return x
     if isinstance(x, np.ndarray):
-        if type(x).__name__ in ("MaskedArray", "matrix"):
+        if has_own_operators(x):
             raise ObjectArrayError(
                 f"a {type(x).__name__} next to a traced value at {user_line()}. Its operators do "
                 "not mean what those of arrays mean, so the derivative would be wrong. Use "
@@ -84,6 +92,11 @@ def as_operand(x: Any) -> Any:
             "numbers only. Use a number or a numeric array."
         )
     return array
+
+
+def has_own_operators(x: np.ndarray[Any, Any]) -> bool:
+    """Whether operators of an array mean something else: of masked arrays and matrices."""
+    return any(kind.__name__ in ("MaskedArray", "matrix") for kind in type(x).__mro__)
 
 
 def zeros_like(x: Any, shape: tuple[int, ...] | None = None, dtype: Any = None) -> Any:

@@ -115,12 +115,10 @@ def _seed(trace: Recording, cts: list[Any], out_dot: Any, ct: Any) -> None:
     )
     for dot, part in pairs:
         if isinstance(dot, RecordTracer) and dot.owner is trace and part is not None:
-            fitted = part if part.dtype is dot.dtype else cast_like(part, dot.dtype)
+            fitted = cast_like(part, dot.dtype)
             before = cts[dot.index]
             cts[dot.index] = fitted if before is None else before + fitted
 
 
 def _or_zeros(ct: Any, aval: Any) -> Any:
-    if ct is None:
-        return zeros_like(aval)
-    return ct if ct.dtype is aval.dtype else cast_like(ct, aval.dtype)
+    return zeros_like(aval) if ct is None else cast_like(ct, aval.dtype)

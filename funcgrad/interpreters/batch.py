@@ -10,9 +10,8 @@ from typing import Any, NoReturn
 from typing_extensions import override
 
 from funcgrad.core.primitive import Primitive
-from funcgrad.core.tracer import Trace, Tracer, bind, leaked
+from funcgrad.core.tracer import Trace, Tracer, bind
 from funcgrad.errors import BatchedValueError, user_line
-from funcgrad.interpreters.record import check_not_view
 
 __all__ = ["Batch", "BatchTracer"]
 
@@ -37,9 +36,9 @@ class BatchTracer(Tracer):
         shape: tuple[int, ...] = getattr(self.value, "shape", ())
         return shape[1:] if self.batched else shape
 
+    @override
     def _check_plain(self, kind: str) -> None:
-        if not self.owner.open:
-            raise leaked(self.owner.transform)
+        super()._check_plain(kind)
         if self.batched:
             raise BatchedValueError(
                 f"vmap: {kind} of a value that differs along the mapped axis (size "
@@ -47,9 +46,6 @@ class BatchTracer(Tracer):
                 "examples. Use np.where(condition, a, b) in place of an if, or map with a Python "
                 "loop."
             )
-
-    def _check_not_view(self, symbol: str) -> None:
-        check_not_view(self, symbol)
 
     def _number(self, kind: str, convert: Any) -> Any:
         self._check_plain(kind)

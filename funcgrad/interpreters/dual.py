@@ -6,8 +6,7 @@ from typing import Any
 from typing_extensions import override
 
 from funcgrad.core.primitive import Primitive
-from funcgrad.core.tracer import Trace, Tracer, bind, leaked
-from funcgrad.interpreters.record import check_not_view
+from funcgrad.core.tracer import Trace, Tracer, bind
 
 __all__ = ["Dual", "DualTracer"]
 
@@ -24,14 +23,6 @@ class DualTracer(Tracer):
         self.tangent = tangent
         self.owner = owner
         self.made_by = made_by
-
-    def _check_plain(self, kind: str) -> None:
-        del kind
-        if not self.owner.open:
-            raise leaked(self.owner.transform)
-
-    def _check_not_view(self, symbol: str) -> None:
-        check_not_view(self, symbol)
 
 
 class Dual(Trace):

@@ -16,7 +16,7 @@ from funcgrad.core.primitive import Primitive
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Trace, Tracer, bind, leaked, next_id
 from funcgrad.core.wengert import Partials, Record
-from funcgrad.errors import MutatedArrayError, TracerAssignmentError, user_line
+from funcgrad.errors import MutatedArrayError
 
 __all__ = ["SMALL", "RecordTracer", "Recording"]
 
@@ -49,28 +49,6 @@ class RecordTracer(Tracer):
             if implementation is not None:
                 return implementation(*args)
         return super().__array_ufunc__(ufunc, method, *args, **kwargs)
-
-    def _check_plain(self, kind: str) -> None:
-        del kind
-        if not self.owner.open:
-            raise leaked(self.owner.transform)
-
-    def _check_not_view(self, symbol: str) -> None:
-        check_not_view(self, symbol)
-
-
-def check_not_view(tracer: Tracer, symbol: str) -> None:
-    """Refuse `view += y`, which in NumPy would change the array that is viewed."""
-    if not tracer.owner.open:
-        raise leaked(tracer.owner.transform)
-    made_by = tracer.made_by
-    if made_by is not None and made_by.returns_view and tracer.shape:
-        raise TracerAssignmentError(
-            f"x {symbol} y, where x is a view ({made_by}) of another traced value, at "
-            f"{user_line()}. In NumPy it would change that value too, but traced values are "
-            f"immutable. Write x = x {symbol[:-1]} y, or a = a.at[idx].set(...) to update the "
-            "viewed value."
-        )
 
 
 class _Closed(Sequence[Any]):

@@ -60,7 +60,7 @@ def {name}(x, y, /):
                     pull, residuals = broadcast(z, xv, {kept_y}, X)
 {append_broadcast_x}{append_x}        elif type(y) is float64 and type(xv) is float64:
             z = {expression_y}
-{append_xs2}    elif type(y) is RecordTracer:
+{append_xs}    elif type(y) is RecordTracer:
         yv = y.value
         if (type(x) is float or type(x) is int){weak_y}:
             z = {expression_x}
@@ -71,7 +71,7 @@ def {name}(x, y, /):
                     pull, residuals = broadcast(z, {kept_x}, yv, Y)
 {append_broadcast_y}{append_y}        elif type(x) is float64 and type(yv) is float64:
             z = {expression_x}
-{append_ys2}    return general(x, y)
+{append_ys}    return general(x, y)
 
 
 def {name}_reflected(y, x, /):
@@ -195,7 +195,6 @@ def binary_fast_path(
         expression_y=expression("xv", "y"),
         expression_x=expression("x", "yv"),
         append_xs=_append("x", "x.index", "pull_x", _residuals(keep_x, "xv", "y"), 12),
-        append_xs2=_append("x", "x.index", "pull_x", _residuals(keep_x, "xv", "y"), 12),
         append_xy=_append("x", both, "pull_xy", _residuals(keep_xy, "xv", "yv"), 24),
         append_xy_2=_append("x", both, "pull_xy", _residuals(keep_xy, "xv", "yv"), 20),
         append_broadcast_xy=_append("x", both, "pull", "residuals", 28),
@@ -208,7 +207,6 @@ def binary_fast_path(
         capture_y=" " * 16 + capture_y if capture_y else "",
         append_x=_append("x", "x.index", "pull_x", _residuals(keep_x, "xv", "yv"), 16),
         append_ys=_append("y", "y.index", "pull_y", _residuals(keep_y, "x", "yv"), 12),
-        append_ys2=_append("y", "y.index", "pull_y", _residuals(keep_y, "x", "yv"), 12),
         capture_x=" " * 16 + capture_x if capture_x else "",
         append_y=_append("y", "y.index", "pull_y", _residuals(keep_y, "xv", "yv"), 16),
     )

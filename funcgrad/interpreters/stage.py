@@ -13,9 +13,8 @@ from typing_extensions import override
 
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.program import Constant, Equation, Guard, Variable
-from funcgrad.core.tracer import Trace, Tracer, bind, leaked
+from funcgrad.core.tracer import Trace, Tracer, bind
 from funcgrad.core.wengert import aval_of
-from funcgrad.interpreters.record import check_not_view
 
 __all__ = ["Stage", "StageTracer"]
 
@@ -35,14 +34,6 @@ class StageTracer(Tracer):
         self.variable = variable
         self.owner = owner
         self.made_by = made_by
-
-    def _check_plain(self, kind: str) -> None:
-        del kind
-        if not self.owner.open:
-            raise leaked(self.owner.transform)
-
-    def _check_not_view(self, symbol: str) -> None:
-        check_not_view(self, symbol)
 
     def _guarded(self, kind: str, answer: Any) -> Any:
         self._check_plain(kind)

@@ -6,6 +6,7 @@ import numpy as np
 
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Tracer
+from funcgrad.primitives.plain import unshared
 
 __all__ = [
     "array",
@@ -99,7 +100,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> An
     """`numpy.full`, also with a traced fill value, whose derivative it carries."""
     if not _holds_tracer(fill_value):
         return np.full(shape, fill_value, dtype, order)
-    filled = DISPATCH[np.broadcast_to](array(fill_value), shape)
+    filled = unshared(DISPATCH[np.broadcast_to](array(fill_value), shape))
     return filled if dtype is None else filled.astype(dtype)
 
 

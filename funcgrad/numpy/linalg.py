@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from funcgrad import primitives
+import funcgrad.primitives  # noqa: F401  # importing it fills the table
 from funcgrad.core.protocols import DISPATCH
 
 __all__ = [
@@ -27,8 +27,6 @@ __all__ = [
     "vecdot",
     "vector_norm",
 ]
-
-_FILLED_BY = primitives  # importing it fills the table
 
 LinAlgError = np.linalg.LinAlgError
 cholesky = DISPATCH[np.linalg.cholesky]

@@ -5,7 +5,7 @@ Calling them directly saves the detour through NumPy's protocols.
 
 import numpy as np
 
-from funcgrad import primitives
+import funcgrad.primitives  # noqa: F401  # importing it fills the table
 from funcgrad.core.protocols import DISPATCH
 
 __all__ = [
@@ -115,8 +115,6 @@ __all__ = [
     "vecdot",
     "vecmat",
 ]
-
-_FILLED_BY = primitives  # importing it fills the table
 
 abs = DISPATCH[np.abs]
 absolute = DISPATCH[np.absolute]

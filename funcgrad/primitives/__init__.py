@@ -1,6 +1,7 @@
 """Importing this package fills the registry of primitives and the dispatch table."""
 
 from funcgrad.primitives import (
+    absent,
     activations,
     arranging,
     contraction,
@@ -31,6 +32,7 @@ from funcgrad.primitives import (
 )
 
 __all__ = [
+    "absent",
     "activations",
     "arranging",
     "contraction",

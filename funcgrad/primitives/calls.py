@@ -24,7 +24,9 @@ def as_shape(shape: Any) -> tuple[int, ...]:
     return (int(shape),)
 
 
-def append_record(x: Any, primitive: Primitive, pull: Any, residuals: Any, value: Any) -> Any:
+def append_record(
+    x: RecordTracer, primitive: Primitive, pull: Any, residuals: Any, value: Any
+) -> RecordTracer:
     """Record the result of a primitive of one recording tracer, without asking its rules."""
     owner = x.owner
     records = owner.records

@@ -12,12 +12,13 @@ from funcgrad.core.tracer import bind
 from funcgrad.families.linear import multilinear
 from funcgrad.families.shapes import (
     as_operand,
+    is_complex,
     negative_axis,
     rank_of,
     shape_of,
     unbroadcast,
 )
-from funcgrad.primitives.plain import implements_traced, is_complex, refuse_out
+from funcgrad.primitives.plain import implements_traced, refuse_out
 from funcgrad.primitives.structural import astype, moveaxis, reshape, swapaxes, transpose
 
 __all__ = ["dot", "einsum_p", "matmul", "matmul_p", "tensordot"]
@@ -93,11 +94,7 @@ def _matmul_batch(
     return out
 
 
-def _matmul_reads(position: int, active: tuple[bool, ...]) -> bool:
-    return active[1 - position]
-
-
-matmul_p = multilinear("matmul", _matmul_value, _matmul_transpose, _matmul_batch, _matmul_reads)
+matmul_p = multilinear("matmul", _matmul_value, _matmul_transpose, _matmul_batch)
 
 
 @implements(np.matmul, np.linalg.matmul)

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core.protocols import DISPATCH
+from funcgrad.families.batching import same_call
 from funcgrad.families.elementwise import elementwise, piecewise_constant
 from funcgrad.families.shapes import masked, product_to
+from funcgrad.families.smooth import smooth
 
 LOG_2 = 0.6931471805599453
 LOG_10 = 2.302585092994046
@@ -85,6 +87,13 @@ def _over_square(x: Any, y: Any, t: Any) -> Any:
     size = np.hypot(x, y)  # the square of small or large operands is out of range
     size = np.where(size == 0, 1, size)
     return t * (x / size / size)
+
+
+def _complex_sign_jvp(out: Any, z: Any, t: Any) -> Any:
+    """The part of ż across z, over |z|; 0 at 0."""
+    across = t - out * np.real(np.conjugate(out) * t)
+    size = np.absolute(z)
+    return np.where(size == 0, 0, across / np.where(size == 0, 1, size))
 
 
 add = elementwise(
@@ -193,8 +202,20 @@ radians = elementwise(np.radians, lambda _y, _x, t: t * DEGREE, linear=(ONE,), a
 rad2deg = elementwise(np.rad2deg, lambda _y, _x, t: t / DEGREE, linear=(ONE,), analytic=False)
 degrees = elementwise(np.degrees, lambda _y, _x, t: t / DEGREE, linear=(ONE,), analytic=False)
 
+complex_absolute_p = smooth(
+    "complex_absolute",
+    np.absolute,
+    lambda y, z, t: np.real(np.conjugate(z / np.where(y == 0, 1, y)) * t),
+    batch=same_call,
+    analytic=False,
+)
+complex_sign_p = smooth("complex_sign", np.sign, _complex_sign_jvp, batch=same_call, analytic=False)
 absolute = elementwise(
-    np.absolute, lambda _y, x, t: t * np.sign(x), operator="__abs__", analytic=False
+    np.absolute,
+    lambda _y, x, t: t * np.sign(x),
+    operator="__abs__",
+    analytic=False,
+    complex_form=complex_absolute_p,
 )
 fabs = elementwise(np.fabs, lambda _y, x, t: t * np.sign(x), analytic=False)
 
@@ -285,5 +306,5 @@ for _ufunc in (
 ):  # fmt: skip
     piecewise_constant(_ufunc)
 
-sign = piecewise_constant(np.sign)
+sign = piecewise_constant(np.sign, complex_form=complex_sign_p)
 greater = DISPATCH[np.greater]

@@ -16,8 +16,9 @@ from funcgrad.families.elementwise import constant_call
 from funcgrad.families.shapes import as_operand, negative_axes, rank_of, shape_of
 from funcgrad.families.smooth import smooth
 from funcgrad.interpreters.record import RecordTracer
+from funcgrad.primitives.calls import append_record
 from funcgrad.primitives.reduction import kept_shape
-from funcgrad.primitives.special import FLOATS, push, real_operand
+from funcgrad.primitives.special import FLOATS, real_operand
 
 __all__ = [
     "log_softmax",
@@ -193,7 +194,7 @@ def softmax(x: Any, axis: Any = -1) -> Any:
     """exp(x) / Σ exp(x), the sum over one or several axes."""
     if _is_fast(x, axis):
         y = softmax_of(x.value, axis)
-        return push(x, softmax_p, _softmax_pull, (y, axis), y)
+        return append_record(x, softmax_p, _softmax_pull, (y, axis), y)
     x = as_operand(x)
     return bind(softmax_p, x, axis=negative_axes(axis, rank_of(x)))
 
@@ -202,7 +203,7 @@ def log_softmax(x: Any, axis: Any = -1) -> Any:
     """x - log Σ exp(x), the sum over one or several axes."""
     if _is_fast(x, axis):
         y = log_softmax_of(x.value, axis)
-        return push(x, log_softmax_p, _log_softmax_pull, (y, axis), y)
+        return append_record(x, log_softmax_p, _log_softmax_pull, (y, axis), y)
     x = as_operand(x)
     return bind(log_softmax_p, x, axis=negative_axes(axis, rank_of(x)))
 
@@ -219,7 +220,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         z += top
         residuals = weights, z.shape
         z = z if keepdims else z.squeeze(axis)[()]
-        return push(x, logsumexp_p, _logsumexp_pull, residuals, z)
+        return append_record(x, logsumexp_p, _logsumexp_pull, residuals, z)
     x = as_operand(x)
     axes = negative_axes(axis, rank_of(x))
     return bind(logsumexp_p, x, axis=axes, keepdims=bool(keepdims))

@@ -1,48 +1,36 @@
 """Recording fast paths of the hottest functions that are not elementwise: sum, mean, matmul.
 
 Each handles a recording tracer over a plain array with the usual options, and leaves everything
-else to the general function of the same name. What it records is what the primitive's own rule
-would have recorded.
+else to the general function of the same name. Its record has the effect of the one that
+the rules of the primitive would have made.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from funcgrad.core.protocols import DISPATCH
-from funcgrad.interpreters.record import SMALL, Recording, RecordTracer
+from funcgrad.interpreters.record import RecordTracer
+from funcgrad.primitives.calls import append_record
 from funcgrad.primitives.contraction import matmul, matmul_p
-from funcgrad.primitives.reduction import mean, mean_p, spread, sum_, sum_p
+from funcgrad.primitives.reduction import SMALL_FILL, mean, mean_p, spread, sum_, sum_p
 
 __all__ = ["fast_matmul", "fast_mean", "fast_sum"]
 
 _reduce: Any = np.add.reduce
 _FAST_DTYPES = "fdD"
-SMALL_FILL = 16384
-"""Arrays of at most so many elements are filled; larger ones are a view with strides of zero."""
 
 
 def _fill_pull(ct: Any, shape: tuple[int, ...]) -> Any:
-    """Transpose of a full sum: the cotangent at every place."""
-    kind = type(ct)
-    if kind is np.float64 or kind is np.float32:
-        size = 1
-        for length in shape:
-            size *= length
-        if size <= SMALL_FILL:
-            full: np.ndarray[Any, Any] = np.empty(shape, ct.dtype)
-            full.fill(ct)
-            return full
-    return spread(ct, shape, tuple(range(-len(shape), 0)), keepdims=False)
+    """Transpose of a full sum: the cotangent, which has no axes, at every place."""
+    return spread(ct, shape, (), keepdims=True)
 
 
 def _mean_pull(ct: Any, shape: tuple[int, ...]) -> Any:
     """Transpose of a full mean."""
-    size = 1
-    for length in shape:
-        size *= length
-    return _fill_pull(ct / ct.dtype.type(size), shape)
+    return spread(ct / ct.dtype.type(math.prod(shape)), shape, (), keepdims=True)
 
 
 def _axis_pull(ct: Any, residuals: Any) -> Any:
@@ -88,7 +76,7 @@ def _reduction(
                 z = _reduce(x, axis=None)
                 if divide:
                     z = z / x.dtype.type(x.size)
-                return _append(a, primitive, full_pull, x.shape, z)
+                return append_record(a, primitive, full_pull, x.shape, z)
             rank = x.ndim
             if type(axis) is int and -rank <= axis < rank and type(keepdims) is bool:
                 shape = x.shape
@@ -98,7 +86,7 @@ def _reduction(
                     divisor = shape[axis]
                     z = z / x.dtype.type(divisor)
                 axis = axis if axis < 0 else axis - rank
-                return _append(a, primitive, _axis_pull, (shape, axis, keepdims, divisor), z)
+                return append_record(a, primitive, _axis_pull, (shape, axis, keepdims, divisor), z)
         if out is not None:
             options["out"] = out
         return general(a, axis, dtype, keepdims=keepdims, **options)
@@ -106,17 +94,6 @@ def _reduction(
     function.__doc__ = general.__doc__
     function.__name__ = general.__name__.rstrip("_")
     return function
-
-
-def _append(x: RecordTracer, primitive: Any, pull: Any, residuals: Any, z: Any) -> RecordTracer:
-    owner = x.owner
-    records = owner.records
-    tracer = object.__new__(RecordTracer)
-    tracer.value = z
-    tracer.owner = owner
-    tracer.index = len(records)
-    records.append((primitive, x.index, pull, residuals))
-    return tracer
 
 
 fast_sum = _reduction(sum_p, sum_, divide=False, full_pull=_fill_pull)
@@ -212,13 +189,9 @@ def fast_matmul(x1: Any, x2: Any, /, **options: Any) -> Any:
                     records.append((matmul_p, (x1.index, x2.index), pulls[2], (a, b)))
                     return tracer
                 if left:
-                    return _append(x1, matmul_p, pulls[0], _captured(x1.owner, b), z)
-                return _append(x2, matmul_p, pulls[1], _captured(x2.owner, a), z)
+                    return append_record(x1, matmul_p, pulls[0], x1.owner.capture(b), z)
+                return append_record(x2, matmul_p, pulls[1], x2.owner.capture(a), z)
     return matmul(x1, x2, **options)
-
-
-def _captured(owner: Recording, array: Any) -> Any:
-    return array.copy() if array.nbytes <= SMALL else owner.guard(array)
 
 
 def _matmul_reflected(y: Any, x: Any) -> Any:

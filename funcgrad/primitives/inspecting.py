@@ -9,7 +9,7 @@ from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import Tracer, bind, plain_value
 from funcgrad.families.batching import aligned, same_call
 from funcgrad.families.elementwise import constant_call
-from funcgrad.families.shapes import align, as_operand, negative_axes, rank_of, shape_of
+from funcgrad.families.shapes import as_operand, negative_axes, rank_of, shape_of
 from funcgrad.primitives.calls import as_shape
 from funcgrad.primitives.indexing import nonzero
 from funcgrad.primitives.joining import stack
@@ -169,7 +169,7 @@ def argwhere(a: Any) -> Any:
 isclose_p: Primitive = constant_call(
     "isclose",
     lambda a, b, rtol, atol, *, equal_nan: np.isclose(a, b, rtol, atol, equal_nan),
-    lambda _size, batched, values, params: bind(isclose_p, *align(batched, values), **params),
+    aligned,
 )
 
 

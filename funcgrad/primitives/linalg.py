@@ -15,12 +15,13 @@ from funcgrad.families.batching import aligned, same_call
 from funcgrad.families.shapes import (
     as_operand,
     cast_like,
+    is_complex,
     rank_of,
     shape_of,
     unbroadcast,
 )
 from funcgrad.families.smooth import smooth
-from funcgrad.primitives.plain import implements_traced, is_complex
+from funcgrad.primitives.plain import implements_traced
 from funcgrad.primitives.structural import astype, reshape, swapaxes
 
 __all__ = ["cholesky", "det", "inv", "matrix_power", "slogdet", "solve"]

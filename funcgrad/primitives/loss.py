@@ -16,9 +16,10 @@ from funcgrad.core.primitive import Primitive, Pull, register
 from funcgrad.core.tracer import bind
 from funcgrad.families.shapes import in_front, rank_of, shape_of
 from funcgrad.interpreters.record import RecordTracer
+from funcgrad.primitives.calls import append_record
 from funcgrad.primitives.fused import log_softmax_p, normalised, quiet, shifted, softmax_p
 from funcgrad.primitives.reduction import mean, sum_
-from funcgrad.primitives.special import FLOATS, expit, logistic, push
+from funcgrad.primitives.special import FLOATS, expit, logistic
 from funcgrad.primitives.structural import expand_dims
 
 __all__ = ["bce_with_logits", "integer_cross_entropy", "one_hot", "softmax_cross_entropy"]
@@ -165,7 +166,7 @@ def record_bce_mean(tracer: RecordTracer, y: Any) -> RecordTracer | None:
         value = _mean(_bce(z, y))
         slope = logistic(z) - y
         slope /= z.size
-    return push(tracer, bce_p, operator.mul, slope, value)
+    return append_record(tracer, bce_p, operator.mul, slope, value)
 
 
 def _alike(z: Any, y: Any) -> bool:
@@ -295,7 +296,7 @@ def record_soft_mean(tracer: RecordTracer, y: Any, axis: int) -> RecordTracer | 
     slope *= mass
     slope -= targets
     slope /= count
-    return push(tracer, soft_p, operator.mul, _restored(slope, place), _mean(loss))
+    return append_record(tracer, soft_p, operator.mul, _restored(slope, place), _mean(loss))
 
 
 # --- categorical cross-entropy with class numbers ---------------------------------------------
@@ -402,4 +403,4 @@ def record_integer_mean(tracer: RecordTracer, labels: Any, axis: int) -> RecordT
         slope.reshape(-1)[_at_labels(labels, z.shape[place], place)] -= 1 / count
     else:
         slope -= one_hot(labels, z.shape[place], place) / z.dtype.type(count)
-    return push(tracer, integer_p, operator.mul, _restored(slope, place), _mean(loss))
+    return append_record(tracer, integer_p, operator.mul, _restored(slope, place), _mean(loss))

@@ -9,10 +9,17 @@ import numpy as np
 
 from funcgrad.core.tracer import bind
 from funcgrad.families.batching import same_call
-from funcgrad.families.shapes import as_operand, negative_axes, negative_axis, rank_of, shape_of
+from funcgrad.families.shapes import (
+    as_operand,
+    is_complex,
+    negative_axes,
+    negative_axis,
+    rank_of,
+    shape_of,
+)
 from funcgrad.families.smooth import smooth
 from funcgrad.primitives.linalg import adjoint
-from funcgrad.primitives.plain import as_scalar, implements_traced, is_complex
+from funcgrad.primitives.plain import as_scalar, implements_traced
 from funcgrad.primitives.reduction import kept_shape, sloped
 from funcgrad.primitives.structural import astype, moveaxis, reshape, where
 

@@ -6,18 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core.protocols import implements
+from funcgrad.core.protocols import DISPATCH, implements
 from funcgrad.core.tracer import Tracer
 from funcgrad.errors import TracerAssignmentError, user_line
 
 __all__ = [
     "as_scalar",
     "implements_traced",
-    "is_complex",
     "is_traced",
     "refuse_out",
     "static_axis",
+    "unshared",
 ]
+
+COPIES = frozenset(
+    {
+        np.choose, np.cross, np.diag, np.diagflat, np.full_like, np.inner, np.kron, np.linalg.cross,
+        np.linalg.solve, np.linalg.tensordot, np.meshgrid, np.repeat, np.resize, np.roll, np.take,
+        np.tensordot, np.tile,
+    }
+)  # fmt: skip
+"""Functions that return memory of their own, though the last operation here may be a view."""
 
 
 def is_traced(x: Any) -> bool:
@@ -32,10 +41,13 @@ def as_scalar(x: Any) -> Any:
     return x if getattr(x, "shape", None) != () or isinstance(x, np.generic) else x[()]
 
 
-def is_complex(x: Any) -> bool:
-    """Whether a value is complex."""
-    dtype = getattr(x, "dtype", None)
-    return isinstance(x, complex) if dtype is None else dtype.kind == "c"
+def unshared(x: Any) -> Any:
+    """A result, or a list of them, that `x += y` may rebind: a copy where it is a view."""
+    if isinstance(x, list | tuple):
+        return type(x)(map(unshared, x))
+    if isinstance(x, Tracer) and x.made_by is not None and x.made_by.returns_view and x.shape:
+        return DISPATCH[np.copy](x)
+    return x
 
 
 def implements_traced(
@@ -47,14 +59,19 @@ def implements_traced(
     """
 
     def enter(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        def copying(*args: Any, **kwargs: Any) -> Any:
+            return unshared(implementation(*args, **kwargs))
+
+        traced = copying if function in COPIES else implementation
+
         @functools.wraps(implementation)
         def either(*args: Any, **kwargs: Any) -> Any:
             for arg in args:
                 if isinstance(arg, Tracer) or is_traced(arg):
-                    return implementation(*args, **kwargs)
+                    return traced(*args, **kwargs)
             if kwargs:
                 if any(is_traced(arg) for arg in kwargs.values()):
-                    return implementation(*args, **kwargs)
+                    return traced(*args, **kwargs)
                 refuse_out(function.__name__, kwargs.get("out"))
             return function(*args, **kwargs)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+import funcgrad.primitives.ufuncs  # noqa: F401  # the table of ufuncs is complete
 from funcgrad.core.protocols import DISPATCH, UFUNC_METHODS, unsupported
 from funcgrad.core.tracer import bind
 from funcgrad.families.batching import same_call
@@ -18,7 +19,6 @@ from funcgrad.families.shapes import (
     shape_of,
     zeros_like,
 )
-from funcgrad.primitives import ufuncs
 from funcgrad.primitives.cumulative import along
 from funcgrad.primitives.plain import refuse_out
 from funcgrad.primitives.reduction import kept_shape, max_, min_, prod, sloped, sum_
@@ -26,9 +26,6 @@ from funcgrad.primitives.statistics import nanmax, nanmin
 from funcgrad.primitives.structural import astype, concatenate, reshape, where
 
 __all__ = ["accumulate", "reduce", "reduceat"]
-
-_FILLED_BY = ufuncs  # the table of ufuncs is complete
-
 
 # --- reduce -----------------------------------------------------------------------------------
 
@@ -239,7 +236,12 @@ CONSTANT = frozenset(
     }
 )  # fmt: skip
 
+METHODS = ("reduce", "accumulate", "reduceat", "outer", "at")
+
 for _ufunc in [key for key in DISPATCH if isinstance(key, np.ufunc)]:
+    # funcgrad.numpy.add.reduce is numpy.add.reduce: NumPy's methods ask the protocol themselves.
+    for _method in METHODS:
+        setattr(DISPATCH[_ufunc], _method, getattr(_ufunc, _method))
     if _ufunc.nin == 2 and _ufunc.nout == 1 and _ufunc.signature is None:
         UFUNC_METHODS.setdefault((_ufunc, "reduce"), reduce(_ufunc))
         UFUNC_METHODS.setdefault((_ufunc, "accumulate"), accumulate(_ufunc))

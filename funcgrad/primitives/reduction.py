@@ -17,6 +17,7 @@ from funcgrad.families.shapes import (
     as_operand,
     cast_like,
     in_front,
+    is_complex,
     negative_axes,
     rank_of,
     shape_of,
@@ -24,7 +25,6 @@ from funcgrad.families.shapes import (
 from funcgrad.families.smooth import smooth
 from funcgrad.primitives.plain import (
     implements_traced,
-    is_complex,
     is_traced,
     refuse_out,
     static_axis,
@@ -39,6 +39,7 @@ from funcgrad.primitives.structural import (
 )
 
 __all__ = [
+    "SMALL_FILL",
     "count",
     "full",
     "kept_shape",
@@ -54,7 +55,9 @@ __all__ = [
     "sum_",
 ]
 
-SMALL_FILL = 4096
+SMALL_FILL = 16384
+"""Arrays of at most so many elements are filled: cheaper than a view with strides of zero."""
+
 _reduce: Callable[..., Any] = np.add.reduce  # its stubs know no variable keepdims
 
 
@@ -70,7 +73,7 @@ def spread(ct: Any, shape: tuple[int, ...], axis: tuple[int, ...], keepdims: boo
         size = 1
         for length in shape:
             size *= length
-        if size <= SMALL_FILL:  # filling is cheaper than a view with strides of zero
+        if size <= SMALL_FILL:
             full: np.ndarray[Any, Any] = np.empty(shape, ct.dtype)
             full.fill(ct)
             return full
@@ -126,7 +129,7 @@ def _mean_transpose(ct: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -
     number = count(x.shape, axis)
     if x.dtype.itemsize == 2:  # a float16 ends at 65504
         return astype(spread(ct / np.float32(number), x.shape, axis, keepdims), x.dtype)
-    return spread(ct / np.dtype(x.dtype).type(number), x.shape, axis, keepdims)
+    return spread(ct / number, x.shape, axis, keepdims)
 
 
 def full(y: Any, shape: tuple[int, ...], axis: tuple[int, ...], keepdims: bool) -> Any:

@@ -207,7 +207,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     out = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         mask = as_operand(condition)
-        if mask.dtype.kind != "b":
+        if np.result_type(mask).kind != "b":
             raise TypeError("invalid entry in condlist: should be boolean ndarray")
         out = where(mask, choice, out)
     return out
@@ -331,4 +331,5 @@ def nan_to_num(
     top = float(limits.max) if posinf is None else posinf
     bottom = float(limits.min) if neginf is None else neginf
     out = where(np.isnan(x), nan, x)
-    return where(x == -np.inf, bottom, where(x == np.inf, top, out))
+    out = where(x == -np.inf, bottom, where(x == np.inf, top, out))
+    return out if shape_of(out) else out[()]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad import special_values
-from funcgrad.core.primitive import PRIMITIVES, Primitive, Pull
+from funcgrad.core.primitive import PRIMITIVES, Primitive
 from funcgrad.core.tracer import bind
 from funcgrad.errors import InputDtypeError
 from funcgrad.families.batching import same_call
@@ -20,6 +20,7 @@ from funcgrad.families.elementwise import elementwise
 from funcgrad.families.shapes import as_operand
 from funcgrad.families.smooth import smooth
 from funcgrad.interpreters.record import RecordTracer
+from funcgrad.primitives.calls import append_record
 
 __all__ = [
     "FLOATS",
@@ -34,7 +35,6 @@ __all__ = [
     "lgamma",
     "log_expit",
     "polygamma",
-    "push",
     "real_operand",
     "softplus",
     "special",
@@ -109,22 +109,10 @@ def special(
             plain = x.value
             if type(plain) is np.ndarray and plain.dtype in FLOATS:
                 y, slope = value_and_slope(plain)
-                return push(x, primitive, operator.mul, slope, y)
+                return append_record(x, primitive, operator.mul, slope, y)
         return general(x)
 
     return function
-
-
-def push(x: RecordTracer, primitive: Primitive, pull: Pull, residuals: Any, z: Any) -> RecordTracer:
-    """Append the record of a result `z` of which only `x` is active."""
-    owner = x.owner
-    records = owner.records
-    tracer = object.__new__(RecordTracer)
-    tracer.value = z
-    tracer.owner = owner
-    tracer.index = len(records)
-    records.append((primitive, x.index, pull, residuals))
-    return tracer
 
 
 # --- bounded: stops growth, not derivatives ---------------------------------------------------

@@ -8,6 +8,7 @@ from funcgrad.core.tracer import bind, plain_value
 from funcgrad.families.shapes import (
     as_operand,
     cast_like,
+    is_complex,
     negative_axes,
     negative_axis,
     rank_of,
@@ -16,7 +17,6 @@ from funcgrad.families.shapes import (
 from funcgrad.primitives.plain import (
     as_scalar,
     implements_traced,
-    is_complex,
     refuse_out,
     static_axis,
 )

@@ -1,4 +1,4 @@
-"""What ufuncs have besides a plain call: options, `outer`, several results, complex variants."""
+"""What ufuncs have besides a plain call: options, `outer`, several results, and the rarer ones."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,14 +10,12 @@ from funcgrad.core.protocols import DISPATCH, implements, unsupported
 from funcgrad.core.tracer import bind, plain_value
 from funcgrad.families.batching import same_call
 from funcgrad.families.elementwise import constant_call, elementwise, piecewise_constant
-from funcgrad.families.shapes import as_operand, dtype_of, rank_of, shape_of
+from funcgrad.families.shapes import as_operand, dtype_of, is_complex, rank_of, shape_of
 from funcgrad.families.smooth import smooth
-from funcgrad.interpreters.record import RecordTracer
-from funcgrad.primitives import elementwise as declared
-from funcgrad.primitives.plain import implements_traced, is_complex, refuse_out
+from funcgrad.primitives.plain import implements_traced, refuse_out
 from funcgrad.primitives.structural import astype, reshape, where
 
-__all__ = ["absolute", "call_with_options", "float_power", "outer", "sign"]
+__all__ = ["call_with_options", "float_power", "outer"]
 
 
 # --- options and outer ------------------------------------------------------------------------
@@ -102,50 +100,7 @@ DISPATCH["ufunc options"] = call_with_options
 DISPATCH["ufunc outer"] = outer
 
 
-# --- complex variants of real rules -----------------------------------------------------------
-
-
-def _unit(z: Any, size: Any) -> Any:
-    """z / |z|, and 0 at 0."""
-    return z / where(size == 0, 1, size)
-
-
-def _complex_absolute_jvp(out: Any, z: Any, t: Any) -> Any:
-    return np.real(np.conjugate(_unit(z, out)) * t)
-
-
-def _complex_sign_jvp(out: Any, z: Any, t: Any) -> Any:
-    """The part of ż across z, over |z|; 0 at 0."""
-    across = t - out * np.real(np.conjugate(out) * t)
-    size = np.absolute(z)
-    return where(size == 0, 0, across / where(size == 0, 1, size))
-
-
-complex_absolute_p = smooth(
-    "complex_absolute", np.absolute, _complex_absolute_jvp, batch=same_call, analytic=False
-)
-complex_sign_p = smooth("complex_sign", np.sign, _complex_sign_jvp, batch=same_call, analytic=False)
-
-
-def _with_complex_variant(ufunc: Any, real: Callable[..., Any], variant: Any) -> Callable[..., Any]:
-    """The function declared for real operands, or a primitive of its own for complex ones."""
-
-    def function(x: Any, /, *args: Any, **options: Any) -> Any:
-        if not is_complex(x):
-            return real(x, *args, **options)
-        if args or options:
-            return call_with_options(ufunc, function, (x, *args), options)
-        return bind(variant, x)
-
-    function.__name__ = ufunc.__name__
-    function.__doc__ = real.__doc__
-    DISPATCH[ufunc] = function
-    return function
-
-
-absolute = _with_complex_variant(np.absolute, declared.absolute, complex_absolute_p)
-sign = _with_complex_variant(np.sign, declared.sign, complex_sign_p)
-setattr(RecordTracer, "__abs__", lambda x: absolute(x))  # noqa: B010  # a special method of the class
+# --- angle ------------------------------------------------------------------------------------
 
 
 @implements_traced(np.angle)

@@ -31,7 +31,7 @@ from funcgrad.primitives.indexing import (
 )
 from funcgrad.primitives.joining import stack
 from funcgrad.primitives.keys import FULL, BasicKey, decode, encode, is_basic, select
-from funcgrad.primitives.plain import implements_traced, is_traced
+from funcgrad.primitives.plain import implements_traced, is_traced, unshared
 from funcgrad.primitives.structural import (
     as_condition,
     astype,
@@ -247,7 +247,7 @@ class Updates:
         places = _places(x, self._key)
         values = _broadcast(values, places.shape)
         out = places.target + places.added(values if sign == 1 else -values)
-        return reshape(out, shape_of(x))
+        return out if shape_of(out) == shape_of(x) else unshared(reshape(out, shape_of(x)))
 
     def _update(self, name: str, values: Any, operation: Callable[..., Any] | None) -> Any:
         x = self._x
@@ -265,7 +265,7 @@ class Updates:
         else:
             old = None if operation is None else places.taken()
             out = places.replaced(updated(old, values))
-        return reshape(out, shape_of(x))
+        return out if shape_of(out) == shape_of(x) else unshared(reshape(out, shape_of(x)))
 
 
 def _fitting(name: str, values: Any, dtype: np.dtype[Any]) -> Any:

@@ -87,7 +87,7 @@ class Line:
                 warnings.simplefilter("ignore")
                 try:
                     sample = self.f(*tree.unflatten(self.structure, double))
-                except Exception:  # noqa: BLE001
+                except Exception:  # noqa: BLE001  # see above
                     sample = None
             if sample is not None and all(map(is_double, tree.leaves(sample))):
                 return double, sample
@@ -142,7 +142,7 @@ class Line:
             # A real function may refuse complex numbers in any way it likes.
             try:
                 return self.at(1j * t, np.result_type(np.complex128, self.dtype))
-            except Exception:  # noqa: BLE001
+            except Exception:  # noqa: BLE001  # see above
                 return np.full(self.origin.shape, np.nan, complex)
 
     def at(self, t: complex, dtype: np.dtype[Any]) -> Vector:

@@ -1,33 +1,37 @@
 """What every transform does with arguments and results: select, flatten, check, protect, finish."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from funcgrad import tree
 from funcgrad.core.tracer import Trace, Tracer, leaked
 from funcgrad.errors import (
     ArgumentSelectionError,
+    CallableError,
     FuncgradError,
     InputDtypeError,
     ObjectArrayError,
     OutputDtypeError,
     PytreeError,
 )
-from funcgrad.families.shapes import cast_like, zeros_like
+from funcgrad.families.shapes import cast_like, has_own_operators, zeros_like
 
 __all__ = [
     "Selection",
-    "as_primal",
+    "check_callable",
     "check_output",
+    "check_primal",
     "dtype_name",
     "float0",
     "fresh",
     "function_name",
     "is_differentiable",
     "lower",
+    "lower_aux",
     "own",
     "result_dtype",
     "run",
@@ -56,15 +60,21 @@ def is_differentiable(x: Any) -> bool:
     return type(x) in (float, complex) if dtype is None else dtype.kind in "fc"
 
 
-def as_primal(transform: str, x: Any, path: str, *, allow_int: bool = False) -> Any:
-    """A leaf as a value that can be traced.
+def check_primal(transform: str, x: Any, path: str, *, allow_int: bool = False) -> None:
+    """Refuse a leaf that cannot be traced; `path` names it in the message.
 
     Raises:
         InputDtypeError: if it is neither floating-point nor (with `allow_int`) an integer.
-        ObjectArrayError: if it is an array of dtype object.
+        ObjectArrayError: if it is an array of dtype object, a masked array or a matrix.
     """
+    if isinstance(x, np.ndarray) and type(x) is not np.ndarray and has_own_operators(x):
+        raise ObjectArrayError(
+            f"{transform}: {path} is a {type(x).__name__}. Its operators do not mean what those of "
+            "arrays mean, so the derivative would be wrong. Pass np.asarray(x), and a mask as an "
+            "argument of its own, for np.where."
+        )
     if is_differentiable(x):
-        return x
+        return
     kind = getattr(getattr(x, "dtype", None), "kind", None)
     if kind == "O":
         raise ObjectArrayError(
@@ -73,17 +83,29 @@ def as_primal(transform: str, x: Any, path: str, *, allow_int: bool = False) -> 
         )
     if isinstance(x, bool | int | np.bool_ | np.integer) or (kind is not None and kind in "biu"):
         if allow_int:
-            return x
+            return
         raise InputDtypeError(
             f"{transform}: {path} has {dtype_name(x)}. The derivative by an integer or boolean is "
             "not defined. Pass it as a float (3.0, x.astype(float)), or select other arguments "
-            "with argnums; allow_int=True gives it a derivative of dtype float0."
+            "with argnums; allow_int=True (of grad and jacrev) gives it a derivative of dtype "
+            "float0."
         )
     raise InputDtypeError(
         f"{transform}: {path} has {dtype_name(x)}, which is neither a number nor an array. Only "
-        "floating-point values can be differentiated. Select other arguments with argnums, or "
-        "register the type as a pytree with funcgrad.tree.register_node."
+        "floating-point values can be differentiated. Leave it out (argnums, functools.partial), "
+        "or register its type as a pytree with funcgrad.tree.register_dataclass (meta_fields for "
+        "what is not differentiated) or register_node."
     )
+
+
+def check_callable(transform: str, fun: Any) -> None:
+    """Refuse a value where a function is expected: `grad(f(x))` in place of `grad(f)(x)`."""
+    if not callable(fun):
+        raise CallableError(
+            f"{transform}: the first argument is {type(fun).__name__}, not a function. A transform "
+            f"takes a function and gives one back. Write {transform}(f)(x) in place of "
+            f"{transform}(f(x))."
+        )
 
 
 def run(fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -129,7 +151,7 @@ class Selection:
         if argnums is None:
             argnums = () if argnames is not None else 0
         single = hasattr(argnums, "__index__")
-        numbers = (argnums,) if single else tuple(argnums)  # type: ignore[arg-type]  # not an int
+        numbers = tuple(argnums) if isinstance(argnums, Iterable) else (argnums,)
         for number in numbers:
             if not hasattr(number, "__index__"):
                 raise ArgumentSelectionError(
@@ -149,18 +171,21 @@ class Selection:
         for number in self.numbers:
             position = number + count if number < 0 else number
             if not 0 <= position < count:
+                fix = f"Choose from {-count} to {count - 1}" if count else "Pass one by position"
                 raise ArgumentSelectionError(
                     f"{self.transform}: argnums={number}, but {function_name(fun)} was called with "
-                    f"{count} positional arguments. There is no such argument. Choose from "
-                    f"{-count} to {count - 1}, or select a keyword argument with argnames."
+                    f"{count} positional argument{'s' * (count != 1)}. There is no such argument. "
+                    f"{fix}, or select a keyword argument with argnames."
                 )
             positions.append(position)
-        if len(set(positions)) != len(positions):
+        named = [self._find(fun, name, count, kwargs) for name in self.names]
+        if len({*positions, *named}) != len(positions) + len(named):
+            names = f" and argnames={self.names}" if self.names else ""
             raise ArgumentSelectionError(
-                f"{self.transform}: argnums={self.numbers} selects an argument twice. Each has one "
-                "derivative. Name each once."
+                f"{self.transform}: argnums={self.numbers}{names} select an argument twice. Each "
+                "has one derivative. Name each once."
             )
-        return positions, [self._find(fun, name, count, kwargs) for name in self.names]
+        return positions, named
 
     def _find(
         self, fun: Callable[..., Any], name: str, count: int, kwargs: dict[str, Any]
@@ -250,7 +275,8 @@ def split_aux(transform: str, fun: Callable[..., Any], out: Any) -> tuple[Any, A
     """The two parts of what a function with `has_aux` returned."""
     if not isinstance(out, tuple) or len(out) != 2:  # a pair
         raise PytreeError(
-            f"{transform}: has_aux=True, but {function_name(fun)} returned {type(out).__name__}, "
+            f"{transform}: has_aux=True, but {function_name(fun)} returned "
+            f"{'one traced value' if isinstance(out, Tracer) else type(out).__name__}, "
             "not a pair. The first part is differentiated, the second is passed on. Return "
             "(value, aux), or leave has_aux away."
         )
@@ -260,12 +286,23 @@ def split_aux(transform: str, fun: Callable[..., Any], out: Any) -> tuple[Any, A
 def lower(transform: str, trace: Trace, x: Any) -> Any:
     """A result of a (closed) trace as a value of the transform around it, in memory of its own."""
     if isinstance(x, Tracer) and x.owner is trace:
-        value = x.value
-        return value.copy() if type(value) is np.ndarray else own(value, set())
+        return _copied(x.value)
     check_output(transform, trace, x)
-    if isinstance(x, np.ndarray):  # it may be an array that the function reached as a closure
-        return np.array(x)
-    return own(x, set())
+    return _copied(x)
+
+
+def lower_aux(transform: str, trace: Trace, aux: Any) -> Any:
+    """As `lower`, for all leaves of what a function passes on beside its result."""
+
+    def lowered(leaf: Any) -> Any:
+        return lower(transform, trace, leaf) if isinstance(leaf, Tracer) else _copied(leaf)
+
+    return tree.map(lowered, aux)
+
+
+def _copied(value: Any) -> Any:
+    """An array may be one of the function's closure: the result is a copy, and a plain ndarray."""
+    return np.array(value) if isinstance(value, np.ndarray) else own(value, set())
 
 
 def result_dtype(value: Any) -> np.dtype[Any]:

@@ -9,19 +9,21 @@ import numpy as np
 from funcgrad import tree
 from funcgrad.core.tracer import Tracer
 from funcgrad.errors import CotangentError, NonScalarOutputError, OutputDtypeError
-from funcgrad.families.shapes import cast_like
+from funcgrad.families.shapes import as_operand, cast_like, shape_of
 from funcgrad.interpreters.record import SMALL, Recording, RecordTracer
 from funcgrad.interpreters.sweep import sweep
 from funcgrad.transforms.arguments import (
     Selection,
-    as_primal,
+    check_callable,
     check_output,
+    check_primal,
     dtype_name,
     float0,
     fresh,
     function_name,
     is_differentiable,
     lower,
+    lower_aux,
     own,
     result_dtype,
     run,
@@ -119,6 +121,7 @@ def _value_and_grad(
     allow_int: bool,
     argnames: str | Sequence[str] | None,
 ) -> Callable[..., Any]:
+    check_callable(transform, fun)
     selection = Selection.of(transform, argnums, argnames)
     plain = not selection.names
     single = selection.single_number
@@ -144,7 +147,7 @@ def _value_and_grad(
         aux = None
         if has_aux:
             out, aux = split_aux(transform, fun, out)
-            aux = tree.map(lambda x: lower(transform, trace, x), aux)
+            aux = lower_aux(transform, trace, aux)
         value = _scalar(transform, fun, trace, out, holomorphic)
         if type(out) is RecordTracer and out.owner is trace:
             if trace.guarded:
@@ -157,7 +160,7 @@ def _value_and_grad(
             cts = [None] * inputs.count
         gradients = inputs.results(cts)
         if type(value) is not np.float64:
-            value = own(value, {id(leaf) for leaf in inputs.leaves})
+            value = np.array(value) if isinstance(value, np.ndarray) else own(value, set())
         if plain:
             result = gradients[0] if single else tuple(gradients)
         else:
@@ -224,7 +227,7 @@ class _Inputs:
         tracers = []
         for i, leaf in enumerate(leaves):
             where = path if structure == tree.LEAF else f"{path}, leaf {_leaf_path(argument, i)},"
-            as_primal(self.trace.transform, leaf, where, allow_int=self.allow_int)
+            check_primal(self.trace.transform, leaf, where, allow_int=self.allow_int)
             if not is_differentiable(leaf):
                 self.leaves.append(leaf)
                 self.traced.append(None)
@@ -306,7 +309,7 @@ def _scalar(
             f"{transform}: {function_name(fun)} returned {type(value).__name__}, but a gradient "
             "needs one scalar. Return a number; pass further results on with has_aux=True."
         )
-    shape = np.shape(value) if not isinstance(value, Tracer) else value.shape
+    shape = shape_of(value)
     if shape != ():
         raise NonScalarOutputError(
             f"{transform}: {function_name(fun)} returned shape {shape}, but a gradient needs a "
@@ -361,7 +364,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[
     aux = None
     if has_aux:
         out, aux = split_aux("vjp", fun, out)
-        aux = tree.map(lambda x: lower("vjp", trace, x), aux)
+        aux = lower_aux("vjp", trace, aux)
     leaves, structure = tree.flatten(out)
     values = [lower("vjp", trace, leaf) for leaf in leaves]
     places = [
@@ -391,9 +394,7 @@ class _Pullback:
         self._records = records
         self._inputs = inputs
         self._places = places
-        self._avals = [
-            (np.shape(v) if not isinstance(v, Tracer) else v.shape, result_dtype(v)) for v in values
-        ]
+        self._avals = [(shape_of(value), result_dtype(value)) for value in values]
         self._structure = structure
 
     def __call__(self, ct: Any) -> tuple[Any, ...]:
@@ -401,15 +402,16 @@ class _Pullback:
         leaves, structure = tree.flatten(ct)
         if structure != self._structure:
             raise CotangentError(
-                f"vjp: the cotangent has structure {structure}, but the function returned "
-                f"{self._structure}. Each result needs one cotangent. Pass zeros for the others."
+                "vjp: another structure of the cotangent than of the result: "
+                f"{tree.difference(self._structure, structure)}. Each result needs one cotangent. "
+                "Pass zeros for the others."
             )
         self._trace.check_unchanged()
         cts: list[Any] = [None] * len(self._records)
         for number, (leaf, place, aval) in enumerate(
             zip(leaves, self._places, self._avals, strict=True)
         ):
-            part = check_cotangent(leaf, aval, number)
+            part = check_cotangent(leaf, aval, structure, number)
             if place is not None and part is not None:
                 before = cts[place]
                 cts[place] = part if before is None else before + part
@@ -420,26 +422,33 @@ class _Pullback:
         return f"<pullback of {len(self._records) - self._inputs.count} records>"
 
 
-def check_cotangent(ct: Any, aval: tuple[Any, Any], number: int) -> Any:
-    """A cotangent in the dtype of its result; `None` for an integer result."""
+def check_cotangent(ct: Any, aval: tuple[Any, Any], structure: Any, number: int) -> Any:
+    """A cotangent in the dtype of its result; `None` for an integer one. `number` is its leaf."""
     shape, dtype = aval
     if dtype.kind not in "fc":
         return None
     found = np.shape(ct) if not isinstance(ct, Tracer) else ct.shape
     if found != shape:
         raise CotangentError(
-            f"vjp: cotangent {number} has shape {found}, but that result has shape {shape}. They "
-            f"must be the same. Pass an array of shape {shape}, e.g. np.ones_like(out)."
+            f"vjp: the cotangent{_place(structure, number)} has shape {found}, but the result has "
+            f"shape {shape}. They must be the same. Pass an array of shape {shape}, e.g. "
+            "np.ones_like(out)."
         )
     own_dtype = result_dtype(ct)
     if own_dtype == float0:
         return None
     if own_dtype.kind not in "biufc" or (own_dtype.kind == "c" and dtype.kind != "c"):
         raise CotangentError(
-            f"vjp: cotangent {number} has dtype {own_dtype}, but that result has dtype {dtype}. "
-            "The one cannot be converted to the other without loss. Pass it with the dtype of "
-            "the result."
+            f"vjp: the cotangent{_place(structure, number)} has dtype {own_dtype}, but the result "
+            f"has dtype {dtype}. The one cannot be converted to the other without loss. Pass it "
+            "with the dtype of the result."
         )
     if isinstance(ct, np.ndarray | np.generic | Tracer):
+        ct = as_operand(ct)
         return ct if own_dtype == dtype else cast_like(ct, dtype)
     return dtype.type(ct)
+
+
+def _place(structure: Any, number: int) -> str:
+    path = tree.keystr([*structure.paths()][number])
+    return f" at {path}" if path else ""

@@ -8,13 +8,14 @@ import numpy as np
 from funcgrad import tree
 from funcgrad.core.tracer import Tracer
 from funcgrad.errors import TangentError
-from funcgrad.families.shapes import cast_like, zeros_like
+from funcgrad.families.shapes import as_operand, cast_like, shape_of, zeros_like
 from funcgrad.interpreters.dual import Dual, DualTracer
 from funcgrad.transforms.arguments import (
-    as_primal,
+    check_primal,
     float0,
     is_differentiable,
     lower,
+    lower_aux,
     own,
     result_dtype,
     run,
@@ -58,12 +59,14 @@ def jvp(
     dots, dots_structure = tree.flatten(tuple(tangents))
     if structure != dots_structure:
         raise TangentError(
-            f"jvp: the tangents have structure {dots_structure}, but the primals {structure}. Each "
-            f"array needs one tangent. {tree.difference(structure, dots_structure)}"
+            "jvp: another structure of tangents than of primals: "
+            f"{tree.difference(structure, dots_structure)}. Each array needs one tangent. Pass "
+            "zeros for those that do not move."
         )
     trace = Dual("jvp")
     traced = [
-        _dual(trace, i, x, x_dot) for i, (x, x_dot) in enumerate(zip(leaves, dots, strict=True))
+        _dual(trace, tree.keystr(path), x, x_dot)
+        for path, x, x_dot in zip(structure.paths(), leaves, dots, strict=True)
     ]
     try:
         out = run(fun, tree.unflatten(structure, traced), {})
@@ -72,7 +75,7 @@ def jvp(
     aux = None
     if has_aux:
         out, aux = split_aux("jvp", fun, out)
-        aux = tree.map(lambda x: lower("jvp", trace, x), aux)
+        aux = lower_aux("jvp", trace, aux)
     outs, out_structure = tree.flatten(out)
     forbidden = {id(x) for x in (*leaves, *dots)}
     values = [own(lower("jvp", trace, x), forbidden) for x in outs]
@@ -81,29 +84,32 @@ def jvp(
     return (*result, aux) if has_aux else result
 
 
-def _dual(trace: Dual, number: int, x: Any, x_dot: Any) -> Any:
-    as_primal("jvp", x, f"primal {number}", allow_int=True)
-    shape = x.shape if isinstance(x, Tracer) else np.shape(x)
+def _dual(trace: Dual, path: str, x: Any, x_dot: Any) -> Any:
+    check_primal("jvp", x, f"primals{path}", allow_int=True)
+    x = as_operand(x)
+    shape = shape_of(x)
     found = x_dot.shape if isinstance(x_dot, Tracer) else np.shape(x_dot)
     if found != shape:
         raise TangentError(
-            f"jvp: tangent {number} has shape {found}, but its primal has shape {shape}. They must "
+            f"jvp: tangents{path} has shape {found}, but its primal has shape {shape}. They must "
             f"be the same. Pass an array of shape {shape}."
         )
     dtype, dot_dtype = result_dtype(x), result_dtype(x_dot)
     if not is_differentiable(x):
         if dot_dtype != float0 and not (dot_dtype.kind in "biu" and not np.any(x_dot)):
             raise TangentError(
-                f"jvp: primal {number} has dtype {dtype}, and its tangent {dot_dtype}. The "
+                f"jvp: primals{path} has dtype {dtype}, and its tangent {dot_dtype}. The "
                 "derivative by an integer is zero. Pass the primal as float, or "
                 "np.zeros(shape, funcgrad.float0) as its tangent."
             )
         return x
     if dot_dtype.kind not in "biufc" or (dot_dtype.kind == "c" and dtype.kind != "c"):
         raise TangentError(
-            f"jvp: tangent {number} has dtype {dot_dtype}, but its primal has dtype {dtype}. The "
+            f"jvp: tangents{path} has dtype {dot_dtype}, but its primal has dtype {dtype}. The "
             "one cannot be converted to the other without loss. Pass it with the primal's dtype."
         )
+    if isinstance(x_dot, np.ndarray):
+        x_dot = as_operand(x_dot)
     if type(x) is float and dot_dtype == np.float64:
         x_dot = np.float64(x_dot) if not isinstance(x_dot, Tracer) else x_dot
     elif dot_dtype != dtype or not isinstance(x_dot, Tracer | np.ndarray | np.generic):

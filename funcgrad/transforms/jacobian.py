@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from funcgrad.transforms.arguments import Selection
+from funcgrad.transforms.arguments import Selection, check_callable
 from funcgrad.transforms.autodiff import grad
 from funcgrad.transforms.forward import jvp
 from funcgrad.transforms.unit_vectors import Problem, Selected
@@ -226,6 +226,7 @@ def _jacobian(
     allow_int: bool,
     chunk_size: int | None,
 ) -> Callable[..., Any]:
+    check_callable(transform, fun)
     selection = Selection.of(transform, argnums, None)
     chunk_size = checked_chunk(transform, chunk_size)
 

@@ -24,16 +24,17 @@ from funcgrad.errors import (
     TangentError,
     user_line,
 )
-from funcgrad.families.shapes import cast_like, shape_of
+from funcgrad.families.shapes import as_operand, cast_like, shape_of
 from funcgrad.interpreters.dual import Dual, DualTracer
 from funcgrad.interpreters.record import Recording
 from funcgrad.interpreters.stage import Stage, StageTracer
 from funcgrad.transforms.arguments import (
-    as_primal,
+    check_primal,
     dtype_name,
     float0,
     is_differentiable,
     lower,
+    lower_aux,
     own,
     result_dtype,
     run,
@@ -273,10 +274,10 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     inputs: list[StageTracer] = []
     traced = []
     for number, leaf in enumerate(leaves):
-        as_primal("linearize", leaf, _place(primals, number), allow_int=True)
+        check_primal("linearize", leaf, _place(primals, number), allow_int=True)
         if is_differentiable(leaf):
             inputs.append(stage.start(shape_of(leaf), result_dtype(leaf)))
-            leaf = DualTracer(leaf, inputs[-1], trace)
+            leaf = DualTracer(as_operand(leaf), inputs[-1], trace)
         traced.append(leaf)
     try:
         try:
@@ -286,7 +287,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
         aux = None
         if has_aux:
             out, aux = split_aux("linearize", fun, out)
-            aux = tree.map(lambda x: lower("linearize", trace, x), aux)
+            aux = lower_aux("linearize", trace, aux)
         outs, out_structure = tree.flatten(out)
         forbidden = set(map(id, leaves))
         values = [own(lower("linearize", trace, x), forbidden) for x in outs]
@@ -400,6 +401,7 @@ def _fitting(place: str, leaf: Any, aval: Aval, error: type[FuncgradError]) -> A
         )
     if not hasattr(leaf, "dtype"):
         return aval.dtype.type(leaf)
+    leaf = as_operand(leaf)
     return leaf if dtype == aval.dtype else cast_like(leaf, aval.dtype)
 
 
@@ -450,7 +452,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[[Any], 
     inputs = []
     for number, leaf in enumerate(leaves):
         if not hasattr(leaf, "shape"):
-            as_primal("linear_transpose", leaf, _place(primals, number))
+            check_primal("linear_transpose", leaf, _place(primals, number))
         dtype = np.dtype(leaf.dtype) if hasattr(leaf, "dtype") else result_dtype(leaf)
         if dtype.kind not in "fc":
             raise InputDtypeError(

@@ -12,11 +12,12 @@ from funcgrad import tree
 from funcgrad.core.program import Constant, Program, Variable
 from funcgrad.core.tracer import Tracer
 from funcgrad.errors import CapturedTracerError, OutputDtypeError, PytreeError
+from funcgrad.families.shapes import as_operand
 from funcgrad.interpreters.stage import Stage, StageTracer
 from funcgrad.transforms.arguments import (
     Selection,
-    as_primal,
     check_output,
+    check_primal,
     function_name,
     own,
     run,
@@ -125,10 +126,12 @@ def make_program(
 
 
 def _checked(leaf: Any, args: Sequence[Any], kwargs: dict[str, Any], number: int) -> Any:
-    if not isinstance(leaf, Tracer | np.ndarray | np.generic | int | float | complex):
+    if isinstance(leaf, np.ndarray):
+        return as_operand(leaf)
+    if not isinstance(leaf, Tracer | np.generic | int | float | complex):
         path, _ = tree.leaves_with_path((args, kwargs))[number]
         kind = "args" if path[0].idx == 0 else "kwargs"
-        as_primal("make_program", leaf, f"{kind}{tree.keystr(path[1:])}", allow_int=True)
+        check_primal("make_program", leaf, f"{kind}{tree.keystr(path[1:])}", allow_int=True)
     return leaf
 
 

@@ -13,9 +13,9 @@ from funcgrad import tree
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Tracer
 from funcgrad.errors import InputDtypeError, OutputDtypeError
-from funcgrad.families.shapes import shape_of
+from funcgrad.families.shapes import is_complex, shape_of
 from funcgrad.transforms.arguments import (
-    as_primal,
+    check_primal,
     dtype_name,
     float0,
     function_name,
@@ -85,8 +85,8 @@ class Problem:
         self.leaves, self.structure = tree.flatten(tuple(primals))
         for path, leaf in tree.leaves_with_path(tuple(primals)):
             place = f"argument {fun.positions[path[0].idx]}{tree.keystr(path[1:])}"
-            as_primal(transform, leaf, place, allow_int=allow_int)
-            if holomorphic and not _is_complex(leaf):
+            check_primal(transform, leaf, place, allow_int=allow_int)
+            if holomorphic and not is_complex(leaf):
                 raise OutputDtypeError(
                     f"{transform}: holomorphic=True, but {place} has {dtype_name(leaf)}. A "
                     "holomorphic derivative is by a complex argument. Pass it as complex, or leave "
@@ -104,7 +104,7 @@ class Problem:
         if mode == "forward":
             return self.forward()
         plain = all(is_differentiable(leaf) for leaf in self.leaves)
-        may_go_forward = plain and (self.holomorphic or not any(map(_is_complex, self.leaves)))
+        may_go_forward = plain and (self.holomorphic or not any(map(is_complex, self.leaves)))
         size = sum(map(_size, self.leaves))
         if mode == "auto" and may_go_forward and size <= 1:
             return self.forward()
@@ -117,13 +117,13 @@ class Problem:
         return self.reverse(outs, out_structure, pullback), (aux[0] if aux else None)
 
     def _is_reversible(self, out: Any) -> bool:
-        return is_differentiable(out) and _is_complex(out) == self.holomorphic
+        return is_differentiable(out) and is_complex(out) == self.holomorphic
 
     # forward mode -----------------------------------------------------------------------------
     def forward(self) -> tuple[Any, Any]:
         """The columns: jvp over the unit vectors of the arguments."""
         for leaf in self.leaves:
-            if _is_complex(leaf) and not self.holomorphic:
+            if is_complex(leaf) and not self.holomorphic:
                 raise InputDtypeError(
                     f"{self.transform}: an argument has {dtype_name(leaf)}. Forward mode would "
                     "give the derivative along the real axis only. Pass holomorphic=True if the "
@@ -138,7 +138,7 @@ class Problem:
         outs, out_structure = push.outs, push.out_structure
         blocks = []
         for number, out in enumerate(outs):
-            if self.holomorphic and not _is_complex(out):
+            if self.holomorphic and not is_complex(out):
                 self._refuse_output(out, "complex")
             parts = [chunk[number] for chunk in columns]
             whole = parts[0] if len(parts) == 1 else DISPATCH[np.concatenate](parts, axis=-1)
@@ -155,7 +155,7 @@ class Problem:
     def reverse(self, outs: list[Any], out_structure: Any, pullback: Callable[..., Any]) -> Any:
         """The rows: the pullback over the unit vectors of the results."""
         for out in outs:
-            if not is_differentiable(out) or _is_complex(out) != self.holomorphic:
+            if not is_differentiable(out) or is_complex(out) != self.holomorphic:
                 self._refuse_output(out, "complex" if self.holomorphic else "real floating-point")
         sizes = [_size(out) for out in outs]
         total = sum(sizes)
@@ -196,10 +196,6 @@ class Problem:
             f"{self.transform}: {function_name(self.fun)} returned {dtype_name(out)}. This needs "
             f"{needed} results. {fix}; jacfwd differentiates by real arguments whatever the result."
         )
-
-
-def _is_complex(x: Any) -> bool:
-    return result_dtype(x).kind == "c"
 
 
 def _size(x: Any) -> int:

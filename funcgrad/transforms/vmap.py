@@ -16,9 +16,10 @@ from funcgrad.errors import (
     ObjectArrayError,
     OutputDtypeError,
 )
-from funcgrad.families.shapes import in_front, shape_of
+from funcgrad.families.shapes import as_operand, in_front, shape_of
 from funcgrad.interpreters.batch import Batch, BatchTracer
 from funcgrad.transforms.arguments import (
+    check_callable,
     check_output,
     dtype_name,
     float0,
@@ -75,6 +76,7 @@ def vmap(
         >>> fg.vmap(np.dot, in_axes=(0, None))(np.eye(2), np.array([3.0, 4.0]))
         array([3., 4.])
     """
+    check_callable("vmap", fun)
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
     _check_axes("in_axes", in_axes)
@@ -147,9 +149,7 @@ def checked_chunk(transform: str, chunk_size: Any) -> int | None:
 
 def _array(leaf: Any) -> Any:
     """A leaf without the habits of subclasses such as `np.matrix`."""
-    if isinstance(leaf, np.ndarray) and type(leaf) is not np.ndarray:
-        return leaf.view(np.ndarray)
-    return leaf
+    return as_operand(leaf) if isinstance(leaf, np.ndarray) else leaf
 
 
 def _batch_size(

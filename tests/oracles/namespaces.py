@@ -50,7 +50,7 @@ def jax_namespace() -> Namespace:
         polygamma=special.polygamma,
     )
     # Index arrays are made by NumPy: under jax.jit, JAX's own masks would have no values.
-    return Namespace(jnp, lambda x: x.at, nn, arange=np.arange, array=np.array)
+    return Namespace(jnp, lambda x: jnp.asarray(x).at, nn, arange=np.arange, array=np.array)
 
 
 def jax_transforms() -> Any:

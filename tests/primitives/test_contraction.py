@@ -213,3 +213,21 @@ def test_integer_matrices_can_be_mapped() -> None:
     found = vmap(np.matmul)(a, a)
     assert found.dtype == a.dtype
     np.testing.assert_array_equal(found, a @ a)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("ranks", [(1, 1), (1, 2), (2, 1), (2, 2)])
+def test_a_product_of_values_of_two_transforms_has_both_derivatives(
+    ranks: tuple[int, int], swapped: bool
+) -> None:
+    a, b = (normal(*(3,) * rank, seed=rank + i) for i, rank in enumerate(ranks))
+
+    def product(x: Any, y: Any) -> Any:
+        return np.sum((y @ x if swapped else x @ y) ** 2)
+
+    nested = grad(lambda y: np.sum(grad(lambda x: product(x, y))(a) ** 2))(b)
+    flat = grad(lambda y: np.sum(vjp(product, a, y)[1](1.0)[0] ** 2))(b)
+    step = 1e-6 * normal(*b.shape, seed=9)
+    near = [np.sum(grad(product)(a, b + sign * step) ** 2) for sign in (1, -1)]
+    np.testing.assert_allclose(np.sum(nested * step), (near[0] - near[1]) / 2, rtol=1e-6)
+    np.testing.assert_allclose(nested, flat, rtol=1e-13)

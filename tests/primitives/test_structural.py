@@ -255,7 +255,9 @@ def test_pad_agrees_with_numpy(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["reflect", "symmetric"])
 def test_pad_by_odd_reflection_agrees_with_numpy(mode: Any) -> None:
-    f = lambda x: np.pad(x, (3, 2), mode, reflect_type="odd")  # noqa: E731
+    def f(x: Any) -> Any:
+        return np.pad(x, (3, 2), mode, reflect_type="odd")
+
     check(f, normal(3), exact=False)
 
 

@@ -137,13 +137,18 @@ def test_a_plain_array_takes_traced_values() -> None:
 
 
 def test_lists_of_traced_values_are_stacked() -> None:
-    f = lambda x: np.sum(at([x[0], x[1], 0.0])[2].set(x[0]) * np.arange(3.0))  # noqa: E731
+    def f(x: Any) -> Any:
+        return np.sum(at([x[0], x[1], 0.0])[2].set(x[0]) * np.arange(3.0))
+
     np.testing.assert_array_equal(grad(f)(np.ones(2)), [2.0, 1.0])
 
 
 def test_the_last_of_repeated_values_wins_and_alone_has_a_derivative() -> None:
     key = np.array([0, 1, 0])
-    f = lambda v: at(np.zeros(2))[key].set(v)  # noqa: E731
+
+    def f(v: Any) -> Any:
+        return at(np.zeros(2))[key].set(v)
+
     v = np.array([1.0, 2.0, 3.0])
     np.testing.assert_array_equal(f(v), [3.0, 2.0])
     np.testing.assert_array_equal(grad(lambda v: np.sum(f(v) * [10.0, 20.0]))(v), [0.0, 20.0, 10.0])
@@ -161,12 +166,16 @@ def test_any_repeated_index_is_updated_in_order(key: list[int]) -> None:
 
 
 def test_multiplying_twice_by_zero_has_the_right_derivative() -> None:
-    f = lambda v: np.sum(at(np.array([2.0]))[[0, 0]].multiply(v))  # noqa: E731
+    def f(v: Any) -> Any:
+        return np.sum(at(np.array([2.0]))[[0, 0]].multiply(v))
+
     np.testing.assert_array_equal(grad(f)(np.array([0.0, 3.0])), [6.0, 0.0])
 
 
 def test_dividing_repeatedly_leaves_no_nan_in_places_that_are_not_divided() -> None:
-    f = lambda v: np.sum(at(np.array([0.0, 1.0]))[[0, 1, 1]].divide(v))  # noqa: E731
+    def f(v: Any) -> Any:
+        return np.sum(at(np.array([0.0, 1.0]))[[0, 1, 1]].divide(v))
+
     np.testing.assert_array_equal(grad(f)(np.array([1.0, 1.0, 2.0])), [0.0, -0.5, -0.25])
 
 
@@ -201,7 +210,10 @@ def test_an_index_of_each_example_updates_its_example(method: str) -> None:
 @pytest.mark.parametrize("method", ["set", "add", "multiply", "max"])
 def test_a_mask_of_each_example_takes_one_value(method: str) -> None:
     xs = normal(3, 4)
-    f = lambda x: getattr(at(x)[x > 0], method)(2.0)  # noqa: E731
+
+    def f(x: Any) -> Any:
+        return getattr(at(x)[x > 0], method)(2.0)
+
     np.testing.assert_allclose(vmap(f)(xs), np.stack([f(x) for x in xs]), rtol=1e-14)
 
 

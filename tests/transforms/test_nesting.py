@@ -205,7 +205,7 @@ def test_an_exception_at_any_level_leaves_the_next_call_right() -> None:
 
     for wrapper in WRAPPERS.values():
         with pytest.raises(KeyError, match="mine"):
-            fg.grad(lambda x: np.sum(x * wrapper(fails)(x)))(X)  # noqa: B023
+            fg.grad(lambda x: np.sum(x * wrapper(fails)(x)))(X)  # noqa: B023  # called at once
     np.testing.assert_allclose(fg.grad(lambda x: np.sum(x**2))(X), 2 * X)
 
 

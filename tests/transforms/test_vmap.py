@@ -319,5 +319,5 @@ def test_a_value_that_outlives_vmap_is_refused_also_after_an_exception() -> None
     with pytest.raises(KeyError, match="mine"):
         fg.vmap(f)(np.ones(2))
     for tracer in kept:
-        refuses(LeakedTracerError, "vmap: a traced value was used after", lambda: tracer + 1)  # noqa: B023
+        refuses(LeakedTracerError, "vmap: a traced value was used at ", lambda: tracer + 1)  # noqa: B023  # called at once
     refuses(LeakedTracerError, "vmap", lambda: fg.vmap(lambda x: kept[0])(np.ones(2)))
