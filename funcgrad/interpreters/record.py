@@ -18,7 +18,7 @@ from funcgrad.core.tracer import Trace, Tracer, bind, leaked, next_id
 from funcgrad.core.wengert import Partials, Record
 from funcgrad.errors import MutatedArrayError
 
-__all__ = ["SMALL", "RecordTracer", "Recording"]
+__all__ = ["SMALL", "RecordTracer", "Recording", "position_of"]
 
 SMALL = 4096
 """Plain arrays of at most so many bytes are copied when a record keeps them."""
@@ -64,6 +64,22 @@ class _Closed(Sequence[Any]):
 
     def __getitem__(self, _index: Any) -> NoReturn:
         raise leaked(self.transform)
+
+    def append(self, _record: Any) -> NoReturn:
+        """Raise, as everything else."""
+        raise leaked(self.transform)
+
+
+def position_of(record: Record, records: Sequence[Any]) -> int:
+    """Where a record is that was appended while another thread appended to the same list.
+
+    A record once appended stays where it is, so looking there tells whether the position is right,
+    without a lock.
+    """
+    index = len(records) - 1
+    while records[index] is not record:
+        index -= 1
+    return index
 
 
 def fingerprint(array: np.ndarray[Any, Any], whole: bool) -> bytes:
@@ -138,13 +154,18 @@ class Recording(Trace):
             residuals = self._protect(residuals, constants)
         return self.push(primitive, parents, pull, residuals, out)
 
+    def append(self, record: Record) -> int:
+        """Append one record, and say where it is."""
+        records = self.records
+        records.append(record)
+        index: int = len(records) - 1
+        return index if records[index] is record else position_of(record, records)
+
     def push(
         self, primitive: Primitive, parents: Sequence[int], pull: Any, residuals: Any, out: Any
     ) -> Any:
         """Append one record; its tracer, or a tuple of tracers for several results."""
-        records = self.records
-        index = len(records)
-        records.append(
+        index = self.append(
             (primitive, parents[0] if len(parents) == 1 else tuple(parents), pull, residuals)
         )
         if type(out) is not tuple:
@@ -152,8 +173,8 @@ class Recording(Trace):
         results = []
         for position, item in enumerate(out):
             if _is_inexact(item):
-                records.append((primitive, index, item_pull(position), None))
-                results.append(self._tracer(item, len(records) - 1))
+                at = self.append((primitive, index, item_pull(position), None))
+                results.append(self._tracer(item, at))
             else:
                 results.append(item)
         return tuple(results)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core.primitive import Primitive, Pull
-from funcgrad.interpreters.record import SMALL, RecordTracer
+from funcgrad.interpreters.record import SMALL, RecordTracer, position_of
 
 __all__ = ["binary_fast_path", "unary_fast_path"]
 
@@ -23,8 +23,11 @@ _APPEND = """\
 {indent}t = new(RecordTracer)
 {indent}t.value = z
 {indent}t.owner = owner
-{indent}t.index = len(records)
-{indent}records.append((primitive, {parents}, {pull}, {residuals}))
+{indent}record = (primitive, {parents}, {pull}, {residuals})
+{indent}records.append(record)
+{indent}t.index = index = len(records) - 1
+{indent}if records[index] is not record:
+{indent}    t.index = position_of(record, records)
 {indent}return t
 """
 
@@ -134,6 +137,7 @@ def unary_fast_path(
         "general": general,
         "ndarray": np.ndarray,
         "new": object.__new__,
+        "position_of": position_of,
         "primitive": primitive,
         "pull": pull,
         "ufunc": ufunc,
@@ -220,6 +224,7 @@ def binary_fast_path(
         "general": general,
         "ndarray": np.ndarray,
         "new": object.__new__,
+        "position_of": position_of,
         "primitive": primitive,
         "pull_same": None if same is None else same[1],
         "pull_x": pull_x,

@@ -4,6 +4,7 @@ A staged tracer carries its value, so recording a function also runs it. Whateve
 staged value (`bool`, `int`, `float`) becomes a guard: the program is the path that was taken.
 """
 
+import itertools
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -65,20 +66,18 @@ class StageTracer(Tracer):
 class Stage(Trace):
     """The trace that writes a program: `items` are its equations and guards, in order."""
 
-    __slots__ = ("captured", "count", "items")
+    __slots__ = ("captured", "items", "next_number")
 
     def __init__(self, transform: str) -> None:
         super().__init__(transform)
         self.items: list[Equation | Guard] = []
-        self.count = 0
+        self.next_number = itertools.count().__next__  # threads get different ones
         self.captured: dict[int, tuple[Tracer, Variable]] = {}
 
     def variable(self, value: Any) -> Variable:
         """A new variable for a value."""
         aval = aval_of(value)
-        variable = Variable(self.count, aval.shape, aval.dtype)
-        self.count += 1
-        return variable
+        return Variable(self.next_number(), aval.shape, aval.dtype)
 
     def input(self, value: Any) -> StageTracer:
         """A tracer for one argument of the program."""
@@ -89,9 +88,10 @@ class Stage(Trace):
         if type(arg) is StageTracer and arg.owner is self:
             return arg.variable
         if isinstance(arg, Tracer):
-            if id(arg) not in self.captured:
-                self.captured[id(arg)] = (arg, self.variable(arg))
-            return self.captured[id(arg)][1]
+            found = self.captured.get(id(arg))
+            if found is None:
+                found = self.captured.setdefault(id(arg), (arg, self.variable(arg)))
+            return found[1]
         return Constant(np.array(arg) if isinstance(arg, np.ndarray) else arg)
 
     @override

@@ -29,12 +29,10 @@ def append_record(
 ) -> RecordTracer:
     """Record the result of a primitive of one recording tracer, without asking its rules."""
     owner = x.owner
-    records = owner.records
     tracer = object.__new__(RecordTracer)
     tracer.value = value
     tracer.owner = owner
-    tracer.index = len(records)
-    records.append((primitive, x.index, pull, residuals))
+    tracer.index = owner.append((primitive, x.index, pull, residuals))
     return tracer
 
 

@@ -181,12 +181,11 @@ def fast_matmul(x1: Any, x2: Any, /, **options: Any) -> Any:
             if pulls is not None and (not (left and right) or x1.owner is x2.owner):
                 z = np.dot(a, b)
                 if left and right:
-                    records = x1.owner.records
+                    owner = x1.owner
                     tracer = object.__new__(RecordTracer)
                     tracer.value = z
-                    tracer.owner = x1.owner
-                    tracer.index = len(records)
-                    records.append((matmul_p, (x1.index, x2.index), pulls[2], (a, b)))
+                    tracer.owner = owner
+                    tracer.index = owner.append((matmul_p, (x1.index, x2.index), pulls[2], (a, b)))
                     return tracer
                 if left:
                     return append_record(x1, matmul_p, pulls[0], x1.owner.capture(b), z)

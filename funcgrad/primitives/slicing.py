@@ -143,8 +143,6 @@ def record_part(x: RecordTracer, key: Any) -> Any:
         return getitem(x, key)
     part = value[key]
     owner = x.owner
-    records = owner.records
-    at = len(records)
     if primitive is gather_p:
         key = owner.capture(key)
     tracer = new(RecordTracer)
@@ -155,14 +153,12 @@ def record_part(x: RecordTracer, key: Any) -> Any:
     common = parts.get(parent)
     if common is None:
         parts[parent] = -1
-        records.append((primitive, parent, _pull, (key, value.shape)))
+        tracer.index = owner.append((primitive, parent, _pull, (key, value.shape)))
     else:
         if common < 0:
-            parts[parent] = common = at
-            records.append((index_p, parent, _pull_parts, None))
-            at += 1
-        records.append((primitive, common, _pull_part, (key, value.shape)))
-    tracer.index = at
+            common = owner.append((index_p, parent, _pull_parts, None))
+            parts[parent] = common
+        tracer.index = owner.append((primitive, common, _pull_part, (key, value.shape)))
     return tracer
 
 

@@ -91,9 +91,7 @@ class LinearStage(Stage):
         kept = self.keeper.capture(arg)  # each time, for it may have changed since its last use
         if kept is not arg:
             return Residual(kept)
-        if id(arg) not in self.residuals:
-            self.residuals[id(arg)] = (arg, Residual(arg))
-        return self.residuals[id(arg)][1]
+        return self.residuals.setdefault(id(arg), (arg, Residual(arg)))[1]
 
     def finish(self, inputs: Sequence[StageTracer], outputs: Sequence[Any]) -> "LinearMap":
         """The program from the inputs to the outputs (`None` is zero).

@@ -695,11 +695,8 @@ HALVES: Table = {
 
 def tables() -> Iterator[Case]:
     """The cases of all tables above."""
-    double = (
-        (OPERATORS, REDUCTIONS, STRUCTURE, INDEXING)
-        + (CONTRACTIONS, LINALG, NN, PYTREES, COMPOSED)
-    )
-    for table in double:
+    structured = (STRUCTURE, INDEXING, CONTRACTIONS, LINALG)
+    for table in (OPERATORS, REDUCTIONS, *structured, NN, PYTREES, COMPOSED):
         for name, (call, *args) in table.items():
             yield Case(name, call, tuple(args))
     for name, (call, *args) in HALVES.items():

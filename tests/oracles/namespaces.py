@@ -38,7 +38,7 @@ def jax_namespace() -> Namespace:
     # Imported here because only the recording and the tests marked `oracle` need JAX.
     import jax  # noqa: PLC0415 - see above
     import jax.numpy as jnp  # noqa: PLC0415 - see above
-    import jax.scipy.special as special  # noqa: PLC0415 - see above
+    from jax.scipy import special  # noqa: PLC0415 - see above
 
     nn = SimpleNamespace(
         **{name: getattr(jax.nn, name) for name in fg.nn.__all__ if hasattr(jax.nn, name)},
@@ -59,5 +59,8 @@ def jax_transforms() -> Any:
     from jax.flatten_util import ravel_pytree  # noqa: PLC0415 - see jax_namespace
 
     names = {name: getattr(jax, name) for name in fg.__all__ if hasattr(jax, name)}
-    names |= {"ravel_pytree": ravel_pytree, "stop_gradient": jax.lax.stop_gradient}
-    return SimpleNamespace(**names)
+    return SimpleNamespace(
+        **names,
+        ravel_pytree=ravel_pytree,
+        stop_gradient=jax.lax.stop_gradient,
+    )

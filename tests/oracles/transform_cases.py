@@ -133,7 +133,14 @@ def pushforward_with_aux(ad: Any, xp: Any) -> Any:
 @case
 def pullback_of_an_integer_result(ad: Any, xp: Any) -> Any:
     out, pull = ad.vjp(lambda x: (x * xp.floor(x), xp.argmax(x)), X)
-    return out
+    return out, pull((Y, np.zeros((), ad.float0)))
+
+
+@case
+def gradient_by_integers(ad: Any, xp: Any) -> Any:
+    counts = np.array([2, 3, 1])
+    gradient = ad.grad(lambda n, x: xp.sum(x**n), argnums=(0, 1), allow_int=True)
+    return gradient(counts, X)
 
 
 # --- Jacobians and Hessians -------------------------------------------------------------------
@@ -413,9 +420,7 @@ def clipped_gradient(ad: Any, xp: Any) -> Any:
     def f(limit: Any, x: Any) -> Any:
         return x
 
-    f.defvjp(
-        lambda limit, x: (x, limit), lambda limit, ct: (None, xp.clip(ct, -limit, limit))
-    )
+    f.defvjp(lambda limit, x: (x, limit), lambda limit, ct: (None, xp.clip(ct, -limit, limit)))
     return ad.grad(lambda x: xp.sum(f(0.3, x) ** 3))(X)
 
 
