@@ -595,6 +595,9 @@ NN |= {
     "elu 0.5": (lambda xp, x: xp.nn.elu(x, 0.5), D * 2),
     "celu 2": (lambda xp, x: xp.nn.celu(x, 2.0), D * 2),
     "leaky_relu 0.3": (lambda xp, x: xp.nn.leaky_relu(x, 0.3), D * 2),
+    "elu of alpha": (lambda xp, x, a: xp.nn.elu(x, a), D * 2, draw(low=0.5)),
+    "celu of alpha": (lambda xp, x, a: xp.nn.celu(x, a), D * 2, draw(6, low=0.5)),
+    "leaky_relu of slope": (lambda xp, x, a: xp.nn.leaky_relu(x, a), D * 2, draw(low=0.1)),
     "softmax axis": (lambda xp, x: xp.nn.softmax(x, axis=0), LOGITS),
     "softmax axes": (lambda xp, x: xp.nn.softmax(x, axis=(0, 1)), LOGITS),
     "log_softmax axis": (lambda xp, x: xp.nn.log_softmax(x, axis=0), LOGITS),
@@ -691,6 +694,15 @@ HALVES: Table = {
     "cast to float64 and back": (lambda xp, x: (x.astype(np.float64) ** 2).astype(np.float32), HX),
     "complex64": (lambda xp, z: xp.abs(z) + xp.exp(z) * z.imag, HZ),
 }
+# JAX adds halves up in float32, NumPy in float16: three digits.
+QUARTERS: Table = {
+    "float16 means": (lambda xp, x: xp.mean(x, 0) * xp.tanh(x) + xp.sum(x), np.float16(M / 4)),
+    "float16 products": (
+        lambda xp, x, y: x @ y / 2 + 0.5 * x[:, :1],
+        np.float16(M),
+        np.float16(N.T),
+    ),
+}
 
 
 def tables() -> Iterator[Case]:
@@ -700,8 +712,10 @@ def tables() -> Iterator[Case]:
         for name, (call, *args) in table.items():
             yield Case(name, call, tuple(args))
     for name, (call, *args) in HALVES.items():
-        # In these dtypes and their order are compared, and numbers to what seven digits leave.
+        # Dtypes are compared here, and numbers to what seven digits leave.
         yield Case(name, call, tuple(args), rtol=1e-4)
+    for name, (call, *args) in QUARTERS.items():
+        yield Case(name, call, tuple(args), rtol=1e-2)
 
 
 CASES = [*ufuncs(), *tables()]
