@@ -209,15 +209,6 @@ class ArrayLike:
         """Imaginary part."""
         return DISPATCH[np.imag](self)
 
-    def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(
-            f"a traced value has no attribute {name!r}, asked for at {user_line()}. It has those "
-            "of numpy.ndarray that do not lead to memory. Use a function of NumPy, or "
-            f"stop_gradient(x).{name} if its derivative is not wanted.",
-            name=name,
-            obj=self,
-        )
-
     @property
     def device(self) -> str:
         """Always `"cpu"`, as for ndarray."""
