@@ -134,9 +134,9 @@ def run(fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) ->
             code = at.tb_frame.f_code
             place = f"{code.co_filename}:{at.tb_lineno}, in {code.co_name}"
         raise AttributeError(
-            f"a traced value has no attribute {error.name!r}, asked for at {place}. "
-            "It has those of numpy.ndarray that do not lead to memory. Use a function of NumPy, or stop_gradient(x).{error.name} if its derivative "
-            "is not wanted.",
+            f"a traced value has no attribute {error.name!r}, asked for at {place}. It has those "
+            "of numpy.ndarray that do not lead to memory. Use a function of NumPy, or "
+            f"stop_gradient(x).{error.name} if its derivative is not wanted.",
             name=error.name,
             obj=error.obj,
         ) from error

@@ -297,6 +297,7 @@ def test_an_unknown_attribute_is_named_with_its_line(mode: str) -> None:
     with pytest.raises(AttributeError, match="a traced value has no attribute 'strides'") as caught:
         TRACED[mode](f)
     assert line_of(f) in str(caught.value)
+    assert "stop_gradient(x).strides" in str(caught.value)
 
 
 # --- Python's protocols ---------------------------------------------------------------------------
