@@ -202,13 +202,14 @@ def masked(mask: Any, ct: Any) -> Any:
     """
     if (
         type(ct) is np.ndarray
-        and ct.size > SMALL_SIZE
         and type(mask) is np.ndarray
-        and mask.shape == ct.shape
+        and mask.size > SMALL_SIZE
+        and ct.ndim == mask.ndim
+        and all(n in (1, m) for n, m in zip(ct.shape, mask.shape, strict=True))
     ):
         bits = _BITS.get(ct.dtype.char)
         if bits is not None and mask.dtype == np.bool_:
-            out = np.empty_like(ct)
+            out: np.ndarray[Any, Any] = np.empty(mask.shape, ct.dtype)
             np.multiply(mask, ct.view(bits), out.view(bits))
             return out
     return np.where(mask, ct, 0)

@@ -18,6 +18,7 @@ from funcgrad.families.shapes import (
     cast_like,
     in_front,
     is_complex,
+    masked,
     negative_axes,
     rank_of,
     shape_of,
@@ -196,8 +197,13 @@ def _extremum_vjp(
 
     def pull(ct: Any, residuals: Any) -> Any:
         out, x = residuals
-        chosen, ties = _chosen(full(out, shape, axis, keepdims), x, axis, ct.dtype)
-        return where(chosen, full(ct, shape, axis, keepdims) / ties, 0)
+        highest, ct = full(out, shape, axis, keepdims), full(ct, shape, axis, keepdims)
+        if type(x) is type(highest) is type(ct) is np.ndarray and x.size > SMALL_FILL:
+            chosen = x == highest
+            if np.count_nonzero(chosen) == highest.size and (highest == highest).all():  # noqa: PLR0124
+                return masked(chosen, ct)  # neither ties nor NaN: a third of the time
+        chosen, ties = _chosen(highest, x, axis, ct.dtype)
+        return where(chosen, ct / ties, 0)
 
     return pull, (out, args[0])
 

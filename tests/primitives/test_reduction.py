@@ -274,3 +274,27 @@ def test_plain_arguments_give_numpys_own_result() -> None:
 def test_weights_that_sum_to_zero_are_an_error() -> None:
     with pytest.raises(ZeroDivisionError, match="sum to zero"):
         grad(lambda w: np.average(np.arange(3.0), weights=w))(np.zeros(3))
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+@pytest.mark.parametrize("axis", [-1, 0, (0, 2), None])
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("kind", ["distinct", "ties", "nan", "nan and ties"])
+def test_large_arrays_share_the_derivative_as_small_ones_do(
+    name: str, axis: Any, keepdims: bool, kind: str
+) -> None:
+    x = np.random.default_rng(1).permutation(40 * 30 * 20).reshape(40, 30, 20).astype(np.float32)
+    if "ties" in kind:
+        x = np.floor(x / 1000)
+    if "nan" in kind:
+        x[3, 4, 5] = np.nan
+    y, pull = vjp(lambda x: getattr(np, name)(x, axis=axis, keepdims=keepdims), x)
+    ct = np.asarray(normal(*np.shape(y)), np.float32)
+    if np.ndim(ct):
+        ct[(0,) * ct.ndim] = np.inf
+    found = pull(ct[()])[0]
+    kept = getattr(np, name)(x, axis=axis, keepdims=True)
+    chosen = (x == kept) | np.isnan(x)
+    ties = np.sum(chosen, axis=axis, keepdims=True).astype(np.float32)
+    np.testing.assert_array_equal(found, np.where(chosen, ct.reshape(kept.shape) / ties, 0))
+    assert found.dtype == np.float32
