@@ -77,11 +77,6 @@ ADVICE: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...]]
     "fft": (np.fft.fft, lambda x: x @ np.fft.fft(np.eye(x.shape[-1])), (X,)),
     "ifft": (np.fft.ifft, lambda x: x @ np.fft.ifft(np.eye(x.shape[-1])), (X,)),
     "interp": (np.interp, interp, (X[:4], GRID, GRID**3)),
-    "linspace": (
-        lambda a, b: np.linspace(a, b, 7),
-        lambda a, b: a + (b - a) * np.linspace(0, 1, 7),
-        (0.3, 2.0),
-    ),
     "lstsq": (
         lambda a, b: np.linalg.lstsq(a, b)[0],
         lambda a, b: np.linalg.solve(a.T @ a, a.T @ b),

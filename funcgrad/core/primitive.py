@@ -46,6 +46,8 @@ class Primitive:
         data_dependent: whether the shape of the result depends on values.
         domain: intervals, one an operand, where the operation is smooth (for the law tests).
         analytic: whether complex operands are allowed and the operation is holomorphic in them.
+        apply: `(args, params) -> value` in a program, in place of `bind`, which computes the value
+            first and asks for the rule then; for rules that compute the value themselves.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Primitive:
     data_dependent: bool = False
     domain: tuple[tuple[float, float], ...] = ()
     analytic: bool = True
+    apply: Callable[[Sequence[Any], dict[str, Any]], Any] | None = None
 
     def __repr__(self) -> str:
         return self.name

@@ -159,7 +159,13 @@ class Program:
                         "is one path through the function. Record it again for these values."
                     )
                 continue
-            out = bind(item.primitive, *_look_up(item.operands, values), **dict(item.params))
+            operands, params = _look_up(item.operands, values), dict(item.params)
+            apply = item.primitive.apply
+            out = (
+                bind(item.primitive, *operands, **params)
+                if apply is None
+                else apply(operands, params)
+            )
             results = out if type(out) is tuple else (out,)
             for variable, result in zip(item.results, results, strict=True):
                 values[variable.number] = result

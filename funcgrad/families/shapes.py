@@ -133,7 +133,9 @@ def sum_over(a: Any, b: Any, axes: tuple[int, ...]) -> Any:
     """Σ a, or Σ a·b, over (negative) axes of plain arrays of one shape.
 
     `einsum` needs a third of the time of `add.reduce` on short or strided axes, and no memory for
-    the product, but sums plainly, so long float32 axes are left to NumPy's pairwise sum.
+    the product, but sums one by one. So float32 sums of more than 4096 terms are left to NumPy,
+    which adds in pairs along the last axis of memory; along others it sums one by one too, and the
+    error is that of `np.sum`.
     """
     count = 1
     for axis in axes:

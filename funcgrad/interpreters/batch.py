@@ -11,9 +11,29 @@ from typing_extensions import override
 
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import Trace, Tracer, bind
-from funcgrad.errors import BatchedValueError, user_line
+from funcgrad.errors import BatchedValueError, FuncgradError, user_line
 
 __all__ = ["Batch", "BatchTracer"]
+
+_WAY = (
+    "Python can go only one way for all examples. Use np.where(condition, a, b) in place of an if, "
+    "or map with a Python loop."
+)
+_NUMBER = (
+    "One number cannot stand for all examples. Write o = funcgrad.numpy.at(o)[i].set(x) in place "
+    "of o[i] = x (np.stack([...]) for a new array), the np.* function in place of math.*, "
+    "np.where(condition, a, b) in place of an if, or map with a Python loop."
+)
+_POSITION = (
+    "One position cannot stand for all examples. Write funcgrad.numpy.asarray(table)[i] in place "
+    "of table[i], funcgrad.numpy.at(o)[i].set(x) in place of o[i] = x, or map with a Python loop."
+)
+_FIXES = {
+    "float()": _NUMBER,
+    "int()": _NUMBER,
+    "complex()": _NUMBER,
+    "use as an integer index": _POSITION,
+}
 
 
 class BatchTracer(Tracer):
@@ -42,9 +62,7 @@ class BatchTracer(Tracer):
         if self.batched:
             raise BatchedValueError(
                 f"vmap: {kind} of a value that differs along the mapped axis (size "
-                f"{self.owner.size}), at {user_line()}. Python can go only one way for all "
-                "examples. Use np.where(condition, a, b) in place of an if, or map with a Python "
-                "loop."
+                f"{self.owner.size}), at {user_line()}. {_FIXES.get(kind, _WAY)}"
             )
 
     def _number(self, kind: str, convert: Any) -> Any:
@@ -108,7 +126,12 @@ class Batch(Trace):
         if True in batched:
             if primitive.data_dependent:
                 _refuse_shape(primitive)
-            out = primitive.batch(self.size, batched, values, params)
+            try:
+                out = primitive.batch(self.size, batched, values, params)
+            except (ValueError, IndexError, TypeError) as error:
+                if not isinstance(error, FuncgradError):
+                    error.add_note(_of_one_example(primitive, self.size, args))
+                raise
             any_batched = True
         else:
             out = bind(primitive, *values, **params)
@@ -116,6 +139,16 @@ class Batch(Trace):
         if type(out) is tuple:
             return tuple(BatchTracer(item, any_batched, self, primitive) for item in out)
         return BatchTracer(out, any_batched, self, primitive)
+
+
+def _of_one_example(primitive: Primitive, size: int, args: Sequence[Any]) -> str:
+    """What to say with an error of NumPy, which names the shapes of whole batches."""
+    shapes = [shape for arg in args if (shape := getattr(arg, "shape", None)) is not None]
+    return (
+        f"vmap: in {primitive} at {user_line()} the values are batched over a mapped axis of size "
+        f"{size}, which stands in front of the shapes in this error. In the function the operands "
+        f"have the shape{'s' * (len(shapes) != 1)} {', '.join(map(str, shapes))}."
+    )
 
 
 def _refuse_shape(primitive: Primitive) -> NoReturn:

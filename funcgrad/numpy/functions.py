@@ -75,6 +75,7 @@ __all__ = [
     "fliplr",
     "flipud",
     "full_like",
+    "geomspace",
     "gradient",
     "hsplit",
     "hstack",
@@ -91,6 +92,8 @@ __all__ = [
     "ix_",
     "kron",
     "lexsort",
+    "linspace",
+    "logspace",
     "matrix_transpose",
     "max",
     "may_share_memory",
@@ -234,6 +237,7 @@ flip = DISPATCH[np.flip]
 fliplr = DISPATCH[np.fliplr]
 flipud = DISPATCH[np.flipud]
 full_like = DISPATCH[np.full_like]
+geomspace = DISPATCH[np.geomspace]
 gradient = DISPATCH[np.gradient]
 hsplit = DISPATCH[np.hsplit]
 hstack = DISPATCH[np.hstack]
@@ -250,6 +254,8 @@ isrealobj = DISPATCH[np.isrealobj]
 ix_ = DISPATCH[np.ix_]
 kron = DISPATCH[np.kron]
 lexsort = DISPATCH[np.lexsort]
+linspace = DISPATCH[np.linspace]
+logspace = DISPATCH[np.logspace]
 matrix_transpose = DISPATCH[np.matrix_transpose]
 max = DISPATCH[np.max]
 may_share_memory = DISPATCH[np.may_share_memory]

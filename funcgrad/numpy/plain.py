@@ -26,7 +26,6 @@ __all__ = [
     "frombuffer",
     "fromiter",
     "generic",
-    "geomspace",
     "hamming",
     "hanning",
     "identity",
@@ -42,8 +41,6 @@ __all__ = [
     "isscalar",
     "issubdtype",
     "kaiser",
-    "linspace",
-    "logspace",
     "mgrid",
     "nan",
     "ndarray",
@@ -91,7 +88,6 @@ floating = np.floating
 frombuffer = np.frombuffer
 fromiter = np.fromiter
 generic = np.generic
-geomspace = np.geomspace
 hamming = np.hamming
 hanning = np.hanning
 identity = np.identity
@@ -107,8 +103,6 @@ integer = np.integer
 isscalar = np.isscalar
 issubdtype = np.issubdtype
 kaiser = np.kaiser
-linspace = np.linspace
-logspace = np.logspace
 mgrid = np.mgrid
 nan = np.nan
 ndarray = np.ndarray

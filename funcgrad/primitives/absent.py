@@ -29,7 +29,6 @@ REPLACEMENTS.update(
             np.cov: "d @ d.T / (d.shape[1] - 1), where d = m - np.mean(m, axis=1, keepdims=True)",
             np.interp: "(1 - t) * fp[i] + t * fp[i + 1], where i = np.clip(np.searchsorted(xp, x) "
             "- 1, 0, len(xp) - 2) and t = np.clip((x - xp[i]) / (xp[i + 1] - xp[i]), 0, 1)",
-            np.linspace: "start + (stop - start) * np.linspace(0, 1, num)",
             np.linalg.lstsq: "np.linalg.solve(a.T @ a, a.T @ b), if the columns of a are "
             "independent",
             np.linalg.pinv: "np.linalg.solve(a.T @ a, a.T), if the columns of a are independent",

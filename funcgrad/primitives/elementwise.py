@@ -2,7 +2,9 @@
 
 A rule reads `lambda z, x, y, t: ...`: result, operands, tangent; a name with `_` is not used. At
 kinks the rules give the mean of the one-sided derivatives (ties of `maximum` split evenly), and 0
-where `absolute`, `hypot` and `arctan2` have none.
+where `absolute`, `hypot` and `arctan2` have none. The operand that is the result has the derivative
+also where it is NaN: of `maximum` and `minimum` that is the NaN, of `fmax` and `fmin` the other
+one, and two NaN split evenly, so that the parts always add up to 1.
 """
 
 import operator
@@ -21,6 +23,7 @@ LOG_10 = 2.302585092994046
 DEGREE = 0.017453292519943295
 X, Y, BOTH = (True, False), (False, True), (True, True)
 ONE = (True,)
+_PLAIN_BOOLS = (bool, np.bool_)
 POSITIVE = (0.2, 4.0)
 UNIT = (-0.9, 0.9)
 
@@ -56,19 +59,32 @@ def _divide_pull(ct: Any, residuals: Any) -> tuple[Any, Any]:
 
 
 def larger(_z: Any, x: Any, y: Any, t: Any) -> Any:
-    """The tangent where x > y, half of it where they tie, else 0."""
-    tie = x == y
-    if type(tie) is np.ndarray and not np.count_nonzero(tie):  # saves a pass; the same result
-        return masked(x > y, t)
-    return np.where(x > y, t, np.where(tie, 0.5 * t, 0))
+    """The tangent where x > y or only x is NaN, half of it for a tie or two NaN, else 0."""
+    return _of_further(x, y, t, x > y, x < y)
 
 
 def smaller(_z: Any, x: Any, y: Any, t: Any) -> Any:
-    """The tangent where x < y, half of it where they tie, else 0."""
-    tie = x == y
-    if type(tie) is np.ndarray and not np.count_nonzero(tie):  # saves a pass; the same result
-        return masked(x < y, t)
-    return np.where(x < y, t, np.where(tie, 0.5 * t, 0))
+    """The tangent where x < y or only x is NaN, half of it for a tie or two NaN, else 0."""
+    return _of_further(x, y, t, x < y, x > y)
+
+
+def _of_further(x: Any, y: Any, t: Any, by_x: Any, by_y: Any) -> Any:
+    if type(by_x) is type(by_y) is np.ndarray:  # saves three passes; the same result
+        if np.count_nonzero(by_x) + np.count_nonzero(by_y) == by_x.size:
+            return masked(by_x, t)
+    elif type(by_x) in _PLAIN_BOOLS and (by_x or by_y):
+        return np.where(by_x, t, 0)
+    x_nan, y_nan = np.isnan(x), np.isnan(y)
+    alike = (x == y) | (x_nan & y_nan)
+    whole = by_x | (x_nan & np.logical_not(y_nan))
+    return np.where(whole, t, np.where(alike, 0.5 * t, 0))
+
+
+def _but_nan(rule: Any, x: Any, y: Any, t: Any) -> Any:
+    """By a rule of two numbers; beside NaN the tangent is that of the other, for two NaN half."""
+    x_nan, y_nan = np.isnan(x), np.isnan(y)
+    of_nan = np.where(y_nan, np.where(x_nan, 0.5 * t, t), 0)
+    return np.where(x_nan | y_nan, of_nan, rule(None, x, y, t))
 
 
 def _share(power: Any, z: Any, x: Any, y: Any) -> Any:
@@ -219,20 +235,32 @@ absolute = elementwise(
 )
 fabs = elementwise(np.fabs, lambda _y, x, t: t * np.sign(x), analytic=False)
 
-maximum = elementwise(np.maximum, larger, lambda z, x, y, t: larger(z, y, x, t), analytic=False)
-minimum = elementwise(np.minimum, smaller, lambda z, x, y, t: smaller(z, y, x, t), analytic=False)
+maximum = elementwise(np.maximum, larger, lambda _z, x, y, t: larger(None, y, x, t), analytic=False)
+minimum = elementwise(
+    np.minimum, smaller, lambda _z, x, y, t: smaller(None, y, x, t), analytic=False
+)
 fmax = elementwise(
     np.fmax,
-    lambda z, x, y, t: np.where(np.isnan(y), t, larger(z, x, y, t)),
-    lambda z, x, y, t: np.where(np.isnan(x), t, larger(z, y, x, t)),
+    lambda _z, x, y, t: _but_nan(larger, x, y, t),
+    lambda _z, x, y, t: _but_nan(larger, y, x, t),
     analytic=False,
 )
 fmin = elementwise(
     np.fmin,
-    lambda z, x, y, t: np.where(np.isnan(y), t, smaller(z, x, y, t)),
-    lambda z, x, y, t: np.where(np.isnan(x), t, smaller(z, y, x, t)),
+    lambda _z, x, y, t: _but_nan(smaller, x, y, t),
+    lambda _z, x, y, t: _but_nan(smaller, y, x, t),
     analytic=False,
 )
+for _further in (maximum, minimum):
+    _further.__doc__ = (
+        f"`numpy.{_further.__name__}` on plain and traced values; ties split the derivative evenly."
+        "\n\nNaN beside a number is the result, and has the derivative; two NaN split it."
+    )
+for _further in (fmax, fmin):
+    _further.__doc__ = (
+        f"`numpy.{_further.__name__}` on plain and traced values; ties split the derivative evenly."
+        "\n\nThe number beside NaN is the result, and has the derivative; two NaN split it."
+    )
 logaddexp = elementwise(
     np.logaddexp,
     lambda z, x, y, t: t * _share(np.exp, z, x, y),

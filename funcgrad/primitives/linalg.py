@@ -4,14 +4,17 @@ Matrices are the last two axes. Derivatives follow M. B. Giles, "Collected matri
 for forward and reverse mode algorithmic differentiation" (2008), unless a rule says otherwise.
 """
 
-from collections.abc import Sequence
+import functools
+import itertools
+import string
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from funcgrad.core.primitive import Pull
+from funcgrad.core.primitive import Primitive, Pull, register
 from funcgrad.core.tracer import bind
-from funcgrad.families.batching import aligned, same_call
+from funcgrad.families.batching import aligned, batch_rule, same_call
 from funcgrad.families.shapes import (
     as_operand,
     cast_like,
@@ -49,11 +52,6 @@ def _matrices(a: Any) -> Any:
 def _trace_of_product(a: Any, b: Any) -> Any:
     """tr(a b)."""
     return np.sum(swapaxes(a, -1, -2) * b, axis=(-2, -1))
-
-
-def _on_matrices(x: Any) -> Any:
-    """A number for each matrix, with two axes to broadcast against it."""
-    return np.expand_dims(x, (-2, -1))
 
 
 # --- inverse and linear systems ---------------------------------------------------------------
@@ -147,115 +145,145 @@ def matrix_power(a: Any, n: int) -> Any:
 
 # --- determinants -----------------------------------------------------------------------------
 #
-# NOTE. d det(A) = tr(adj(A) dA), and the adjugate is a polynomial in A, so it exists where A⁻¹ does
-# not. With A = U S Vᴴ it is det(U Vᴴ) V adj(S) Uᴴ, where adj(S) holds the products of all singular
-# values but one. Its own derivative in the direction E = U F Vᴴ is det(U Vᴴ) V G Uᴴ, with
+# NOTE. d det(A) = tr(adj(A) dA), and the adjugate is a polynomial in A, so it has derivatives of
+# all orders also where A⁻¹ does not exist. With A = U S Vᴴ and Eₘ = U Fₘ Vᴴ, the derivative of det
+# of order k in the directions E₁, ..., Eₖ is
 #
-#     Gᵢᵢ = Σ_{k≠i} Pᵢₖ Fₖₖ,   Gᵢⱼ = -Pᵢⱼ Fᵢⱼ,   Pᵢⱼ = the product of all singular values but i, j.
+#     det(U Vᴴ) Σ_i P(i₁, ..., iₖ) Σ_σ sgn(σ) Πₘ Fₘ[iₘ, i_σ(m)]
 #
-# Both are exact at every rank. Derivatives of the third and higher orders use A⁻¹, and raise
-# LinAlgError where A is singular.
+# over all indices i and all permutations σ of k numbers, where P is the product of all singular
+# values but those at the indices, and 0 if two indices are equal. It is exact at every rank. If A
+# is far from singular, A⁻¹ serves as well, and is much faster:
+#
+#     det(A) Σ_σ sgn(σ) Π_cycles tr(Πₘ A⁻¹ Eₘ)
+#
+# The primitive `adjugate` with the operands A, E₁, ..., Eₖ₋₁ is the matrix M for which this is
+# tr(M Eₖ). The form is symmetric in its directions, so each transpose is the primitive again.
 
 
-def _products_of_others(s: Any) -> Any:
-    """Πₖ≠ᵢ sₖ along the last axis, without division."""
-    ones = np.ones_like(s[..., :1])
-    before = np.cumprod(np.concatenate([ones, s[..., :-1]], axis=-1), axis=-1)
-    behind = np.cumprod(np.concatenate([ones, s[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
-    return before * behind
+def _permutations(count: int) -> Iterator[tuple[int, list[list[int]]]]:
+    """Sign and cycles of each permutation; the last number ends the first cycle."""
+    for image in itertools.permutations(range(count)):
+        left = set(range(count))
+        cycles = []
+        while left:
+            last = max(left)
+            cycle = [image[last]]
+            while cycle[-1] != last:
+                cycle.append(image[cycle[-1]])
+            left.difference_update(cycle)
+            cycles.append(cycle)
+        yield (-1) ** (count - len(cycles)), cycles
 
 
-def _adjugate_value(a: Any) -> Any:
-    if a.shape[-1] == 0:
-        return a.copy()
+def _adjugate_value(a: Any, *directions: Any) -> Any:
+    n, order = a.shape[-1], len(directions) + 1
+    if order > n:
+        return np.zeros(np.broadcast_shapes(*(x.shape for x in (a, *directions))), a.dtype)
     try:
         inverse = np.linalg.inv(a)
     except np.linalg.LinAlgError:
-        inverse = None
-    if inverse is not None:
-        condition = np.linalg.norm(a, 1, axis=(-2, -1)) * np.linalg.norm(inverse, 1, axis=(-2, -1))
-        if np.all(condition < np.finfo(a.dtype).eps ** (-1 / 3)):  # as exact, and much faster
-            return np.linalg.det(a)[..., None, None] * inverse
+        return _by_singular_values(a, directions)
+    condition = np.linalg.norm(a, 1, axis=(-2, -1)) * np.linalg.norm(inverse, 1, axis=(-2, -1))
+    if np.all(condition < np.finfo(a.dtype).eps ** (-1 / 3 / order)):  # its powers cancel
+        return _by_inverse(a, inverse, directions)
+    return _by_singular_values(a, directions)
+
+
+def _by_inverse(a: Any, inverse: Any, directions: Sequence[Any]) -> Any:
+    factors = [inverse @ e for e in directions]
+    total: Any = 0
+    for sign, (first, *others) in _permutations(len(directions) + 1):
+        term = functools.reduce(np.matmul, [*(factors[m] for m in first[:-1]), inverse])
+        for cycle in others:
+            product = functools.reduce(np.matmul, [factors[m] for m in cycle])
+            term = term * np.trace(product, axis1=-2, axis2=-1)[..., None, None]
+        total = total + sign * term
+    return np.linalg.det(a)[..., None, None] * total
+
+
+def _by_singular_values(a: Any, directions: Sequence[Any]) -> Any:
+    order = len(directions) + 1
     u, s, vh = np.linalg.svd(a)
-    adjugate = (adjoint(vh) * _products_of_others(s)[..., None, :]) @ adjoint(u)
-    return adjugate * _phase(u, vh)
+    uh, v = adjoint(u), adjoint(vh)
+    operands = [_products_of_others(s, order), *(uh @ e @ v for e in directions)]
+    letters = string.ascii_letters[:order]
+    total: Any = 0
+    for sign, cycles in _permutations(order):
+        after = {m: cycle[i - len(cycle) + 1] for cycle in cycles for i, m in enumerate(cycle)}
+        pairs = [f"...{letters[m]}{letters[after[m]]}" for m in range(order)]
+        inputs = ",".join(["..." + letters, *pairs[:-1]])
+        if after[order - 1] != order - 1:
+            total = total + sign * _einsum(f"{inputs}->...{pairs[-1][:2:-1]}", operands)
+        else:
+            diagonal = _einsum(f"{inputs}->...{letters[-1]}", operands)
+            total = total + sign * (diagonal[..., None] * np.eye(s.shape[-1], dtype=s.dtype))
+    phase = np.linalg.slogdet(u)[0] * np.linalg.slogdet(vh)[0]
+    return v @ total @ uh * phase[..., None, None]
 
 
-def _phase(u: Any, vh: Any) -> Any:
-    """det(U Vᴴ), to broadcast against matrices."""
-    return (np.linalg.slogdet(u)[0] * np.linalg.slogdet(vh)[0])[..., None, None]
+def _einsum(subscripts: str, operands: Sequence[Any]) -> Any:
+    return np.einsum(subscripts, *operands, optimize=len(operands) > 2)
 
 
-def _adjugate_dot_value(a: Any, e: Any) -> Any:
-    n = a.shape[-1]
-    if n == 0:
-        return np.zeros_like(e)
-    u, s, vh = np.linalg.svd(a)
-    v, uh = adjoint(vh), adjoint(u)
-    eye = np.eye(n, dtype=bool)
-    pairs = _products_of_others(np.where(eye, 1, s[..., None, :]))
-    f = uh @ e @ v
-    diagonal = np.diagonal(f, axis1=-2, axis2=-1)
-    on = (np.where(eye, 0, pairs) @ diagonal[..., None])[..., 0]
-    g = np.where(eye, on[..., None, :], -pairs * f)
-    return (v @ g @ uh) * _phase(u, vh)
-
-
-def _third(a: Any, e: Any, t: Any) -> Any:
-    """The second derivative of adj at a regular A in the directions E and T."""
-    b = inv(a)
-    be, bt = np.matmul(b, e), np.matmul(b, t)
-    tr_e, tr_t = (_on_matrices(np.einsum("...ii", m)) for m in (be, bt))
-    tr_et = _on_matrices(_trace_of_product(be, bt))
-    beb, btb = np.matmul(be, b), np.matmul(bt, b)
-    inner = (
-        (tr_t * tr_e - tr_et) * b
-        - tr_t * beb
-        - tr_e * btb
-        + np.matmul(bt, beb)
-        + np.matmul(be, btb)
+def _products_of_others(s: Any, order: int) -> Any:
+    """P of the note, without division: `(..., n)` to `(..., n, n, ...)`, with `order` indices."""
+    n = s.shape[-1]
+    given = [np.arange(n).reshape((n,) + (1,) * (order - 1 - m)) for m in range(order)]
+    taken = functools.reduce(np.logical_or, (i == given[-1] for i in given[:-1]), np.False_)
+    twice = functools.reduce(
+        np.logical_or, (i == j for i, j in itertools.combinations(given, 2)), np.False_
     )
-    return _on_matrices(det(a)) * inner
+    rest = np.where(taken, 1, s.reshape(s.shape[:-1] + (1,) * (order - 1) + (n,)))
+    ones = np.ones_like(rest[..., :1])
+    before = np.cumprod(np.concatenate([ones, rest[..., :-1]], axis=-1), axis=-1)
+    behind = np.cumprod(np.concatenate([ones, rest[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
+    return np.where(twice, 0, before * behind)
 
 
-def _adjugate_dot_jvp(_out: Any, a: Any, e: Any, a_dot: Any, e_dot: Any) -> Any:
-    return bind(adjugate_dot_p, a, e_dot) + _third(a, e, a_dot)
+def _adjugate_jvp(
+    _out: Any, args: Sequence[Any], dots: Sequence[Any], _params: dict[str, Any]
+) -> Any:
+    a, *directions = args
+    a_dot, *e_dots = dots
+    total = None if a_dot is None else bind(adjugate_p, *args, a_dot)
+    for m, e_dot in enumerate(e_dots):
+        if e_dot is not None:
+            part = bind(adjugate_p, a, *directions[:m], *directions[m + 1 :], e_dot)
+            total = part if total is None else total + part
+    return total
 
 
-def _adjugate_dot_vjp(
-    out: Any, args: Sequence[Any], active: tuple[bool, ...], params: dict[str, Any]
+def _adjugate_vjp(
+    _out: Any, args: Sequence[Any], active: tuple[bool, ...], _params: dict[str, Any]
 ) -> tuple[Pull | None, Any]:
-    """The derivatives of det are symmetric forms: each is its own transpose, up to that of ct."""
-    del out, params
-    dtypes = [arg.dtype for arg in args]
+    shapes, dtypes = [shape_of(arg) for arg in args], [arg.dtype for arg in args]
+    count = sum(active)
 
     def pull(ct: Any, residuals: Any) -> Any:
-        a, e = residuals
         turned = swapaxes(ct, -1, -2)
         parts = []
-        if active[0]:
-            parts.append((_third(a, e, turned), 0))
-        if active[1]:
-            parts.append((bind(adjugate_dot_p, a, turned), 1))
-        fitted = tuple(cast_like(swapaxes(part, -1, -2), dtypes[i]) for part, i in parts)
-        return fitted if len(fitted) > 1 else fitted[0]
+        for i, flag in enumerate(active):
+            if flag:
+                others = residuals if i == 0 else (*residuals[:i], *residuals[i + 1 :])
+                part = swapaxes(bind(adjugate_p, *others, turned), -1, -2)
+                parts.append(cast_like(unbroadcast(part, shapes[i]), dtypes[i]))
+        return tuple(parts) if count > 1 else parts[0]
 
-    return pull, (args[0], args[1] if active[0] else None)
+    unread = active.index(True) if count == 1 else 0  # a direction does not read itself
+    return pull, tuple(None if i and i == unread else arg for i, arg in enumerate(args))
 
 
-adjugate_dot_p = smooth(
-    "adjugate_dot",
-    _adjugate_dot_value,
-    _adjugate_dot_jvp,
-    batch=aligned,
-    vjp=_adjugate_dot_vjp,
-    linear=((False, True),),
-)
-adjugate_p = smooth(
-    "adjugate",
-    _adjugate_value,
-    lambda _out, a, t: bind(adjugate_dot_p, a, t),
-    batch=same_call,
+adjugate_p: Primitive = register(
+    Primitive(
+        name="adjugate",
+        value=_adjugate_value,
+        family="smooth",
+        jvp=_adjugate_jvp,
+        vjp=_adjugate_vjp,
+        batch=batch_rule(aligned, lambda: adjugate_p),
+        linear_in=lambda active: not active[0] and sum(active) == 1,
+    )
 )
 det_p = smooth(
     "det",
@@ -267,7 +295,7 @@ det_p = smooth(
 
 @implements_traced(np.linalg.det)
 def det(a: Any) -> Any:
-    """`numpy.linalg.det`; its first and second derivatives are right at singular matrices too."""
+    """`numpy.linalg.det`; its derivatives of all orders are right at singular matrices too."""
     return bind(det_p, _matrices(a))
 
 

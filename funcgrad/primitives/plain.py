@@ -21,9 +21,9 @@ __all__ = [
 
 COPIES = frozenset(
     {
-        np.choose, np.cross, np.diag, np.diagflat, np.full_like, np.inner, np.kron, np.linalg.cross,
-        np.linalg.solve, np.linalg.tensordot, np.meshgrid, np.repeat, np.resize, np.roll, np.take,
-        np.tensordot, np.tile,
+        np.choose, np.cross, np.diag, np.diagflat, np.full_like, np.geomspace, np.inner, np.kron,
+        np.linalg.cross, np.linalg.solve, np.linalg.tensordot, np.linspace, np.logspace,
+        np.meshgrid, np.repeat, np.resize, np.roll, np.take, np.tensordot, np.tile,
     }
 )  # fmt: skip
 """Functions that return memory of their own, though the last operation here may be a view."""

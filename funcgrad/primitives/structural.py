@@ -7,7 +7,7 @@ that occur in inner loops append their record themselves.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -448,13 +448,8 @@ def concatenate(
     if axis is None:
         parts, axis = [reshape(part, (-1,)) for part in parts], 0
     ranks = {rank_of(part) for part in parts}
-    if ranks == {0}:
-        raise ValueError("zero-dimensional arrays cannot be concatenated")
-    if len(ranks) > 1:
-        raise ValueError(
-            "all the input array dimensions except for the concatenation axis must match exactly, "
-            f"but the arrays have shapes {[shape_of(part) for part in parts]}"
-        )
+    if len(ranks) > 1 or 0 in ranks:
+        _refuse_ranks([rank_of(part) for part in parts])
     axis = negative_axis(axis, ranks.pop())
     if dtype is not None:
         parts = [cast_for(part, np.dtype(dtype), casting) for part in parts]
@@ -474,6 +469,20 @@ def concatenate(
         spans,
         parts,
         lambda values: np.concatenate(values, axis=axis),
+    )
+
+
+def _refuse_ranks(ranks: list[int]) -> NoReturn:
+    """NumPy's own errors, which say which arrays do not fit."""
+    if 0 in ranks:
+        raise ValueError(
+            f"zero-dimensional arrays cannot be concatenated, but the array at index "
+            f"{ranks.index(0)} is one"
+        )
+    other = next(i for i, rank in enumerate(ranks) if rank != ranks[0])
+    raise ValueError(
+        "all the input arrays must have same number of dimensions, but the array at index 0 has "
+        f"{ranks[0]} dimension(s) and the array at index {other} has {ranks[other]} dimension(s)"
     )
 
 

@@ -73,22 +73,28 @@ def check_grads(
         >>> check_grads(lambda x, y: np.sin(x) * y, (np.ones(3), 2.0))
     """
     args = require_args("check_grads", args)
-    check_order(f, args, order, modes, Tolerance(atol, rtol, eps), "")
+    check_order("check_grads", f, args, order, modes, Tolerance(atol, rtol, eps))
 
 
 def check_order(
-    f: Function, args: Any, order: int, modes: Sequence[Mode], tolerance: Tolerance, of: str
+    name: str,
+    f: Function,
+    args: Any,
+    order: int,
+    modes: Sequence[Mode],
+    tolerance: Tolerance,
+    of: str = "",
 ) -> None:
-    """Check f's derivatives, then the derivatives of these; `of` names what f is already."""
+    """Check f's derivatives, then those of these; `name` asks, `of` names what f is already."""
     rng = np.random.default_rng(order)
     if "fwd" in modes:
-        law = Law("check_grads", f"jvp{of} = numerical derivative")
+        law = Law(name, f"jvp{of} = numerical derivative")
         forward_law(law, f, partial(jvp, f), args, tolerance, rng)
     if "rev" in modes:
-        law = Law("check_grads", f"vjp{of} = transposed numerical derivative")
+        law = Law(name, f"vjp{of} = transposed numerical derivative")
         reverse_law(law, f, partial(vjp, f), args, tolerance, rng)
     if "fwd" in modes and "rev" in modes:
-        law = Law("check_grads", f"⟨ct, J ẋ⟩ = ⟨Jᵀct, ẋ⟩{of}")
+        law = Law(name, f"⟨ct, J ẋ⟩ = ⟨Jᵀct, ẋ⟩{of}")
         adjoint_law(law, f, args, tolerance, rng)
     if order <= 1:
         return
@@ -98,14 +104,14 @@ def check_order(
         def tangent_out(*primals: Any) -> Any:
             return without_integers(jvp(f, primals, tangents)[1])
 
-        check_order(tangent_out, args, order - 1, modes, tolerance, f" of jvp{of}")
+        check_order(name, tangent_out, args, order - 1, modes, tolerance, f" of jvp{of}")
     if "rev" in modes:
         cotangent = tangents_like(f(*args), rng)
 
         def cotangents_in(*primals: Any) -> Any:
             return without_integers(vjp(f, *primals)[1](cotangent))
 
-        check_order(cotangents_in, args, order - 1, modes, tolerance, f" of vjp{of}")
+        check_order(name, cotangents_in, args, order - 1, modes, tolerance, f" of vjp{of}")
 
 
 def without_integers(derivatives: Any) -> Any:
@@ -325,7 +331,7 @@ def check_custom_rule(
     args = require_args("check_custom_rule", args)
     rng = np.random.default_rng(0)
     before = tree.map(np.array, args)
-    check_order(f, args, order, modes, Tolerance(atol, rtol, eps), "")
+    check_order("check_custom_rule", f, args, order, modes, Tolerance(atol, rtol, eps))
     if "fwd" in modes:
         superposition_law(
             Law("check_custom_rule", "jvp(α ẋ + β ẏ) = α jvp(ẋ) + β jvp(ẏ)"),

@@ -58,7 +58,12 @@ def primitive_of(name: str) -> Primitive:
         vjp=_vjp_rule,
         batch=_batch_rule,
         analytic=False,
+        apply=_apply_rule,
     )
+
+
+def _apply_rule(leaves: Sequence[Any], params: dict[str, Any]) -> Any:
+    return tuple(apply(leaves, params["call"]))
 
 
 def _jvp_rule(_out: Any, values: Sequence[Any], dots: Sequence[Any], params: dict[str, Any]) -> Any:

@@ -24,7 +24,7 @@ from funcgrad.errors import (
     TangentError,
     user_line,
 )
-from funcgrad.families.shapes import as_operand, cast_like, shape_of
+from funcgrad.families.shapes import as_operand, cast_like, has_own_operators, shape_of
 from funcgrad.interpreters.dual import Dual, DualTracer
 from funcgrad.interpreters.record import Recording
 from funcgrad.interpreters.stage import Stage, StageTracer
@@ -437,6 +437,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[[Any], 
     Raises:
         NonLinearError: if the function is not linear; it names the operation.
         InputDtypeError: if a primal is not floating-point.
+        ObjectArrayError: if a primal is a masked array or a matrix.
         CotangentError: from the returned function, if the cotangent does not fit.
 
     Example:
@@ -449,7 +450,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[[Any], 
     leaves, structure = tree.flatten(primals)
     inputs = []
     for number, leaf in enumerate(leaves):
-        if not hasattr(leaf, "shape"):
+        if not hasattr(leaf, "shape") or _is_foreign(leaf):
             check_primal("linear_transpose", leaf, _place(primals, number))
         dtype = np.dtype(leaf.dtype) if hasattr(leaf, "dtype") else result_dtype(leaf)
         if dtype.kind not in "fc":
@@ -482,3 +483,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[[Any], 
         return result
 
     return transposed
+
+
+def _is_foreign(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray) and has_own_operators(leaf)

@@ -22,6 +22,8 @@ from funcgrad.transforms.arguments import dtype_name, float0, is_differentiable,
 from funcgrad.transforms.vmap import lift, unlift
 from funcgrad.tree.mismatch import children_like, describe
 
+_FLOAT64 = np.dtype(np.float64)
+
 __all__ = ["BatchedCall", "Call", "Rules", "UserCall", "input_avals", "sealed"]
 
 
@@ -180,6 +182,8 @@ class UserCall(Call):
         found = self._matching(
             "bwd", self.structure, tuple(given), lambda path: f"cotangent of {self._argument(path)}"
         )
+        if all(map(_fits, found, inputs)):  # the texts of messages take longer than the checks
+            return found
         return [
             self._checked(
                 "bwd",
@@ -204,17 +208,17 @@ class UserCall(Call):
         out, out_dot = self._pair("jvp", pair, "(result, tangent of the result)")
         outs = self._flat_result(out)
         found = self._matching("jvp", self.out_structure, out_dot, _result_tangent)
+        avals = [
+            Aval(shape_of(out), result_dtype(out)) if is_differentiable(out) else None
+            for out in outs
+        ]
+        if all(map(_fits, found, avals)):
+            return outs, found
         weak = any(is_differentiable(leaf) and dtype_of(leaf) is None for leaf in leaves)
         paths = self.out_structure.paths()
         return outs, [
-            self._checked(
-                "jvp",
-                dot,
-                Aval(shape_of(out), result_dtype(out)) if is_differentiable(out) else None,
-                _result_tangent(path),
-                weak or dtype_of(out) is None,
-            )
-            for dot, out, path in zip(found, outs, paths, strict=True)
+            self._checked("jvp", dot, aval, _result_tangent(path), weak or dtype_of(out) is None)
+            for dot, out, aval, path in zip(found, outs, avals, paths, strict=True)
         ]
 
     # checks -----------------------------------------------------------------------------------
@@ -235,13 +239,16 @@ class UserCall(Call):
         self, rule: str, structure: tree.Structure, given: Any, what: Callable[[Any], str]
     ) -> list[Any]:
         """Leaves of what a rule returned; `None` stands for a zero of any structure."""
-        found: list[Any] = []
+        found, came = tree.flatten(given)
+        if came is structure:
+            return found
+        found = []
         mismatch = _collect(structure, given, found, ())
         if mismatch is not None:
-            path, came, needed = mismatch
+            path, there, needed = mismatch
             raise self._error(
                 rule,
-                f"returned {came} as {what(path)}, where {needed} is needed",
+                f"returned {there} as {what(path)}, where {needed} is needed",
                 "Return the structure of what it belongs to, or None for zero",
             )
         return found
@@ -288,6 +295,16 @@ class UserCall(Call):
             f"returned dtype {found} as {what}, which has dtype {dtype}",
             f"Return it in that dtype, e.g. x.astype(np.{dtype.name})",
         )
+
+
+def _fits(x: Any, aval: Any) -> bool:
+    """Whether a cotangent or tangent is exactly as it has to be."""
+    if x is None:
+        return True
+    dtype = getattr(x, "dtype", None)
+    if dtype is None or aval is None:  # NumPy takes None for float64 in comparisons
+        return False
+    return bool(dtype == (aval.dtype or _FLOAT64)) and x.shape == aval.shape
 
 
 def _result_tangent(path: Any) -> str:

@@ -15,6 +15,7 @@ from funcgrad.errors import (
     InputDtypeError,
     ObjectArrayError,
     OutputDtypeError,
+    PytreeError,
 )
 from funcgrad.families.shapes import as_operand, in_front, shape_of
 from funcgrad.interpreters.batch import Batch, BatchTracer
@@ -86,6 +87,8 @@ def vmap(
     @functools.wraps(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = tree.flatten((args, kwargs))
+        if type(in_axes) is tuple and len(in_axes) != len(args):
+            _refuse_count(in_axes, len(args))
         axes = tree.broadcast_to_structure(
             in_axes, tree.structure(args), _is_none, caller="vmap", name="in_axes"
         )
@@ -126,6 +129,16 @@ def _check_axes(name: str, axes: Axes) -> None:
             f"vmap: {name}={axes!r}. An axis is an integer, or None for what is not mapped. Write "
             f"{name}=0, or a tuple with an axis for each argument, such as (0, None)."
         )
+
+
+def _refuse_count(in_axes: tuple[Axes, ...], count: int) -> NoReturn:
+    given = len(in_axes)
+    raise PytreeError(
+        f"vmap: in_axes has {given} entr{'y' if given == 1 else 'ies'} for {count} "
+        f"argument{'s' * (count != 1)}: {in_axes!r}. A tuple says for each positional argument "
+        "which axis to map. Give it an entry for each (None for what all examples share), or write "
+        "in_axes=0, which is for all of them."
+    )
 
 
 def checked_chunk(transform: str, chunk_size: Any) -> int | None:

@@ -164,8 +164,11 @@ def unflatten(structure: Structure, leaves: Iterable[Any]) -> Any:
         {'a': (1, 2), 'b': 3}
     """
     items = list(leaves)
-    if len(items) != structure.num_leaves:
-        raise _wrong_number(structure, len(items))
+    count = len(items)
+    if count < len(_TUPLES) and structure is _TUPLES[count]:
+        return tuple(items)
+    if count != structure.num_leaves:
+        raise _wrong_number(structure, count)
     if structure is LEAF:
         return items[0]
     try:

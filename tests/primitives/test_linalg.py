@@ -1,5 +1,7 @@
 """numpy.linalg: inverses, systems, determinants, factors and norms."""
 
+import functools
+import itertools
 import sys
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from funcgrad import grad, jvp, vjp
+from funcgrad import grad, jvp, vjp, vmap
 from funcgrad.testing import numerical_jvp
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -70,14 +72,68 @@ def test_det_has_derivatives_of_all_orders_at_regular_matrices(dtype: Any) -> No
     check(second, a)
 
 
-def test_the_third_derivative_of_det_at_a_singular_matrix_is_an_error() -> None:
-    t = normal(3, 3)
+def derivative_of_det(a: Any, directions: Any) -> Any:
+    """Σ det of A with one of its rows taken from each direction: det is linear in each row."""
+    total = 0.0
+    for rows in itertools.permutations(range(len(a)), len(directions)):
+        replaced = a.copy()
+        for row, e in zip(rows, directions, strict=True):
+            replaced[row] = e[row]
+        total = total + np.linalg.det(replaced)
+    return total
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize("rank", [0, 1, 2, 3, 4])
+def test_det_has_derivatives_of_all_orders_at_every_rank(rank: int, order: int, dtype: Any) -> None:
+    a = normal(4, rank, dtype=dtype) @ normal(rank, 4, seed=4, dtype=dtype)
+    directions = [normal(4, 4, seed=10 + i, dtype=dtype) for i in range(order)]
+
+    def along(f: Any, e: Any) -> Any:
+        return lambda a: jvp(f, (a,), (e,))[1]
+
+    f = functools.reduce(along, directions, np.linalg.det)
+    g = functools.reduce(along, directions[:-1], np.linalg.det)
+    expected = derivative_of_det(a, directions)
+    np.testing.assert_allclose(f(a), expected, rtol=1e-11, atol=1e-11)
+    (ct,) = vjp(g, a)[1](np.ones((), dtype)[()])
+    np.testing.assert_allclose(np.sum(ct * directions[-1]), expected, rtol=1e-11, atol=1e-11)
+
+
+def test_third_derivatives_of_det_are_right_near_singular_matrices() -> None:
+    a = np.diag([1.0, 1.0, 1e-7, 1e-9])
+    e = [normal(4, 4, seed=i) for i in range(3)]
+
+    def second(a: Any) -> Any:
+        return jvp(lambda a: jvp(np.linalg.det, (a,), (e[0],))[1], (a,), (e[1],))[1]
+
+    found = jvp(second, (a,), (e[2],))[1]
+    np.testing.assert_allclose(found, derivative_of_det(a, e), rtol=1e-12)
+
+
+def test_derivatives_of_det_beyond_the_size_of_the_matrix_are_exactly_zero() -> None:
+    a = regular()[:2, :2]
+    hessian = vmap(grad(lambda a: np.sum(grad(np.linalg.det)(a) ** 2)))(np.stack([a, 0 * a]))
+    assert hessian.shape == (2, 2, 2)
+    t = normal(2, 2)
 
     def second(a: Any) -> Any:
         return jvp(lambda a: jvp(np.linalg.det, (a,), (t,))[1], (a,), (t,))[1]
 
-    with pytest.raises(np.linalg.LinAlgError, match="Singular"):
-        grad(second)(np.zeros((3, 3)))
+    assert not grad(second)(a).any()
+
+
+def test_second_derivatives_of_det_sum_over_a_matrix_that_examples_share() -> None:
+    a, ts = regular(), normal(5, 3, 3)
+
+    def total(a: Any) -> Any:
+        return np.sum(vmap(lambda t: jvp(np.linalg.det, (a,), (t,))[1] ** 2)(ts))
+
+    def one_by_one(a: Any) -> Any:
+        return sum(jvp(np.linalg.det, (a,), (t,))[1] ** 2 for t in ts)
+
+    np.testing.assert_allclose(grad(total)(a), grad(one_by_one)(a), rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

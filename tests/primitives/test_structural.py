@@ -1,5 +1,6 @@
 """Functions that move, join, repeat or choose elements: each against NumPy in every mode."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -460,3 +461,19 @@ def test_moved_axes_and_shapes_agree_with_numpy_for_any_array(data: st.DataObjec
         return np.flip(np.concatenate([y, 2 * y], axis), axis).reshape(-1)
 
     check(f, normal(*shape), second=False)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        lambda m: [m[0], m],
+        lambda m: [m, m, m[0]],
+        lambda m: [m[0, 0], m],
+        lambda m: [m[0, 0], m[0, 0]],
+    ],
+)
+def test_parts_of_different_rank_are_refused_in_the_words_of_numpy(parts: Any) -> None:
+    with pytest.raises(ValueError, match="dimension") as plain:
+        np.concatenate(parts(np.ones((2, 3))))
+    with pytest.raises(ValueError, match=re.escape(str(plain.value))):
+        grad(lambda m: np.sum(np.concatenate(parts(m))))(np.ones((2, 3)))

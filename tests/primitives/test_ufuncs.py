@@ -308,3 +308,43 @@ def test_sinc_has_derivatives_of_all_orders(order: int) -> None:
     phase = np.pi * x[:, None] * t + order * np.pi / 2
     expected = ((np.pi * t) ** order * np.cos(phase)) @ weights / 2
     np.testing.assert_allclose(function(x), expected, rtol=1e-11, atol=1e-12 * np.pi**order)
+
+
+NAN = np.nan
+BESIDE_NAN = {
+    "maximum": ((1.0, 0.0), (0.0, 1.0)),  # NaN is the result, so it has the derivative
+    "minimum": ((1.0, 0.0), (0.0, 1.0)),
+    "fmax": ((0.0, 1.0), (1.0, 0.0)),  # the number is the result
+    "fmin": ((0.0, 1.0), (1.0, 0.0)),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE_NAN)
+@pytest.mark.parametrize("size", [None, 3, 2000])
+def test_the_operand_that_is_the_result_has_the_derivative_beside_nan(name: str, size: Any) -> None:
+    f = getattr(np, name)
+
+    def like(x: float) -> Any:
+        return x if size is None else np.full(size, x)
+
+    expected = [((NAN, 1.0), BESIDE_NAN[name][0]), ((1.0, NAN), BESIDE_NAN[name][1])]
+    expected.append(((NAN, NAN), (0.5, 0.5)))  # two alike share, as ties do
+    for (x, y), parts in expected:
+        found = grad(lambda x, y: np.sum(f(x, y)), (0, 1))(like(x), like(y))
+        for ct, part in zip(found, parts, strict=True):
+            np.testing.assert_array_equal(ct, like(part))
+        for dots in ((1.0, 0.0), (0.0, 1.0)):
+            out_dot = jvp(f, (like(x), like(y)), tuple(map(like, dots)))[1]
+            np.testing.assert_array_equal(out_dot, like(parts[dots.index(1.0)]))
+
+
+@pytest.mark.parametrize("name", BESIDE_NAN)
+def test_one_nan_leaves_the_derivatives_of_its_neighbours_alone(name: str) -> None:
+    x = np.array([1.0, NAN, 3.0, 2.0])
+    y = np.array([2.0, 1.0, 3.0, 1.0])
+    by_x, by_y = grad(lambda x, y: np.sum(getattr(np, name)(x, y)), (0, 1))(x, y)
+    high = np.array([0.0, 0.0, 0.5, 1.0]) if "max" in name else np.array([1.0, 0.0, 0.5, 0.0])
+    np.testing.assert_array_equal(by_x[[0, 2, 3]], high[[0, 2, 3]])
+    np.testing.assert_array_equal(by_x + by_y, np.ones(4))
+    mapped = vmap(grad(getattr(np, name)))(x, y)
+    np.testing.assert_array_equal(mapped, by_x)

@@ -384,3 +384,11 @@ def test_a_check_gives_the_same_answer_every_time() -> None:
             check_jvp(np.sin, rule_of(np.sin, np.sin), (X,))
         messages.add(str(caught.value))
     assert len(messages) == 1
+
+
+@pytest.mark.parametrize("make", [cube_with_vjp, cube_with_jvp])
+def test_every_failure_of_a_custom_rule_is_headed_by_its_check(make: Any) -> None:
+    with pytest.raises(DerivativeCheckError, match=r"^check_custom_rule: "):
+        check_custom_rule(make(3.003), (X,))
+    with pytest.raises(DerivativeCheckError, match=r"^check_grads: "):
+        check_grads(make(3.003), (X,))

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 import funcgrad as fg
-from funcgrad.errors import CotangentError, FuncgradError, InputDtypeError, NonLinearError
+from funcgrad.errors import (
+    CotangentError,
+    FuncgradError,
+    InputDtypeError,
+    NonLinearError,
+    ObjectArrayError,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(4, 3))
@@ -203,3 +209,12 @@ def test_bad_arguments_are_refused(
 ) -> None:
     with pytest.raises(error, match=re.escape(words)):
         call()
+
+
+@pytest.mark.parametrize(
+    "x", [np.ma.array([1.0, 2.0], mask=[0, 1]), np.ones((1, 2)).view(np.matrix)]
+)
+def test_arrays_whose_operators_mean_something_else_are_refused(x: Any) -> None:
+    name = type(x).__name__
+    with pytest.raises(ObjectArrayError, match=f"^linear_transpose: primal 0 is a {name}"):
+        fg.linear_transpose(lambda x: 2 * x, x)

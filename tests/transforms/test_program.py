@@ -212,3 +212,46 @@ def test_an_exception_of_the_function_leaves_nothing_open() -> None:
         fg.make_program(f)(X)
     with pytest.raises(LeakedTracerError):
         kept[0] + 1
+
+
+def counted_vjp(calls: list[str]) -> Any:
+    @fg.custom_vjp
+    def square(x: Any) -> Any:
+        calls.append("fun")
+        return x * x
+
+    def forward(x: Any) -> Any:
+        calls.append("fwd")
+        return x * x, x
+
+    square.defvjp(forward, lambda x, ct: (2 * x * ct,))
+    return square
+
+
+def counted_jvp(calls: list[str]) -> Any:
+    @fg.custom_jvp
+    def square(x: Any) -> Any:
+        calls.append("fun")
+        return x * x
+
+    @square.defjvp
+    def _rule(primals: Any, tangents: Any) -> Any:
+        calls.append("jvp")
+        return primals[0] ** 2, 2 * primals[0] * tangents[0]
+
+    return square
+
+
+@pytest.mark.parametrize(("make", "rule"), [(counted_vjp, "fwd"), (counted_jvp, "jvp")])
+def test_a_custom_rule_in_a_program_runs_once_in_a_derivative(make: Any, rule: str) -> None:
+    calls: list[str] = []
+    square = make(calls)
+    x = np.array([1.0, 3.0])
+    program = fg.make_program(lambda x: np.sum(square(x)))(x)
+    for derivative in (fg.grad(program), lambda x: fg.jvp(program, (x,), (np.ones(2),))[1]):
+        calls.clear()
+        derivative(x)
+        assert calls == [rule]
+    calls.clear()
+    assert program(x) == 10.0
+    assert calls == ["fun"]

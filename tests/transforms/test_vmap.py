@@ -270,7 +270,7 @@ def test_many_arguments_that_disagree_are_abbreviated() -> None:
         (
             lambda: fg.vmap(lambda x: x, in_axes=(0, 0))(np.ones(2)),
             PytreeError,
-            "vmap: in_axes has a tuple of 2",
+            "vmap: in_axes has 2 entries for 1 argument",
         ),
         (
             lambda: fg.vmap(lambda x: x, out_axes=(0, 0))(np.ones(2)),
@@ -321,3 +321,69 @@ def test_a_value_that_outlives_vmap_is_refused_also_after_an_exception() -> None
     for tracer in kept:
         refuses(LeakedTracerError, "vmap: a traced value was used at ", lambda: tracer + 1)  # noqa: B023  # called at once
     refuses(LeakedTracerError, "vmap", lambda: fg.vmap(lambda x: kept[0])(np.ones(2)))
+
+
+@pytest.mark.parametrize(
+    ("f", "shapes"),
+    [
+        (lambda x: x + np.ones(4), "operands have the shapes (3,), (4,)."),
+        (lambda x: x @ np.ones(4), "operands have the shapes (3,), (4,)."),
+        (lambda x: x.reshape(2, 2), "operands have the shape (3,)."),
+        (lambda x: x[5], "operands have the shape (3,)."),
+    ],
+)
+def test_an_error_about_shapes_says_which_ones_the_function_sees(f: Any, shapes: str) -> None:
+    with pytest.raises((ValueError, IndexError)) as caught:
+        fg.vmap(f)(np.ones((2, 3)))
+    (note,) = caught.value.__notes__
+    assert "mapped axis of size 2" in note
+    assert "test_vmap.py" in note
+    assert shapes in note
+
+
+def test_each_of_two_nested_maps_says_which_shapes_its_function_sees() -> None:
+    with pytest.raises(ValueError, match="broadcast") as caught:
+        fg.vmap(fg.vmap(lambda x: x + np.ones(4)))(np.ones((5, 2, 3)))
+    outer, inner = caught.value.__notes__
+    assert "size 5" in outer
+    assert "(2, 3)" in outer
+    assert "size 2" in inner
+    assert "(3,), (4,)" in inner
+
+
+def test_an_error_of_funcgrad_gets_no_note_about_shapes() -> None:
+    with pytest.raises(BatchedValueError) as caught:
+        fg.vmap(lambda x: 1.0 if x[0] > 0 else 0.0)(np.ones((2, 3)))
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_assignment_into_a_plain_array_is_answered_with_at_first() -> None:
+    def fill(x: Any) -> Any:
+        o = np.zeros(3)
+        o[0] = x[0]
+        return o
+
+    with pytest.raises(BatchedValueError) as caught:
+        fg.vmap(fill)(np.ones((2, 3)))
+    text = str(caught.value)
+    assert "funcgrad.numpy.at(o)[i].set(x) in place of o[i] = x" in text
+    assert text.index(".at(o)") < text.index("np.where")
+    found = fg.vmap(lambda x: fg.numpy.at(np.zeros(3))[0].set(x[0]))(np.ones((2, 3)))
+    np.testing.assert_array_equal(found, [[1.0, 0.0, 0.0]] * 2)
+
+
+def test_a_plain_list_indexed_by_a_batched_integer_is_answered_with_a_table() -> None:
+    table = [10.0, 20.0, 30.0]
+    with pytest.raises(BatchedValueError, match=r"Write funcgrad\.numpy\.asarray\(table\)\[i\]"):
+        fg.vmap(lambda i: table[i])(np.array([2, 0]))
+    found = fg.vmap(lambda i: fg.numpy.asarray(table)[i])(np.array([2, 0]))
+    np.testing.assert_array_equal(found, [30.0, 10.0])
+
+
+@pytest.mark.parametrize(
+    ("axes", "count"),
+    [((0,), "1 entry for 2 arguments"), ((0, None, 0), "3 entries for 2 arguments")],
+)
+def test_in_axes_of_another_length_than_the_arguments_are_counted(axes: Any, count: str) -> None:
+    with pytest.raises(PytreeError, match=f"^vmap: in_axes has {count}"):
+        fg.vmap(np.add, in_axes=axes)(np.ones(2), np.ones(2))
