@@ -8,6 +8,7 @@ with `funcgrad.numpy`.
 from funcgrad import errors, nn, numpy, tree
 from funcgrad.core.modes import debug_mutation
 from funcgrad.core.program import Program
+from funcgrad.drawing.programs import draw
 from funcgrad.flatten_util import ravel_pytree
 from funcgrad.transforms.arguments import float0
 from funcgrad.transforms.autodiff import grad, value_and_grad, vjp
@@ -27,6 +28,7 @@ __all__ = [
     "custom_rule",
     "custom_vjp",
     "debug_mutation",
+    "draw",
     "errors",
     "float0",
     "grad",

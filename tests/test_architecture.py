@@ -35,7 +35,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "transforms": ("arguments", "autodiff", "vmap", "jacobian", "custom", "program"),
     "flatten_util": (),
     "testing": (),
+    "drawing": ("layout", "picture", "programs"),
     "__init__": (),
+    "compat": (),
 }
 
 # What funcgrad may import besides the standard library, and where.

@@ -1,0 +1,1 @@
+"""Pictures of computations, as DOT text and as SVG, with no software beside Python."""
