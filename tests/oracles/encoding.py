@@ -45,7 +45,8 @@ def differences(found: Any, wanted: Any, rtol: float, path: str = "") -> Iterato
         found: encoded.
         wanted: encoded.
         rtol: allowed relative error of a number. A number that is small beside the largest of its
-            leaf is the rest of a cancellation, and may be off by 1e-12 of that one.
+            leaf is the rest of a cancellation, and may be off by 1e-12 of that one; in float16
+            and float32 by what rounding that one once makes (the dtype's eps).
         path: where in the whole tree this is.
 
     Yields:
@@ -65,11 +66,15 @@ def differences(found: Any, wanted: Any, rtol: float, path: str = "") -> Iterato
             return
         x, y = (np.asarray(numbers, dtype=float) for numbers in (found[2], wanted[2]))
         scale = np.max(np.abs(y), initial=0.0, where=np.isfinite(y))
-        atol = TINY + max(CANCELLED, rtol / 1000) * scale
+        atol = TINY + max(CANCELLED, rtol / 1000, _eps(wanted[0])) * scale
         if not np.allclose(x, y, rtol=rtol, atol=atol, equal_nan=True):
             yield f"{path} is {x}, not {y} (off by {np.max(np.abs(x - y)):.2g})"
     elif found != wanted:
         yield f"{path} is {_kind(found)}, not {_kind(wanted)}"
+
+
+def _eps(dtype: str) -> float:
+    return float(np.finfo(dtype).eps) if dtype != "float0" and np.dtype(dtype).kind in "fc" else 0.0
 
 
 def _items(children: Any) -> dict[Any, Any]:

@@ -1,8 +1,8 @@
 """Records what JAX computes: `python -m tests.oracles.record_jax`, from the project's root.
 
 Writes tests/data/jax_oracle.json: for each case of tests/oracles/cases.py the value, a vjp, a jvp
-and a Hessian-vector product, for each of tests/oracles/transform_cases.py its result, in float64
-and complex128. Directions are those of tests/oracles/measure.py.
+and a Hessian-vector product, for each of transform_cases.py and composition_cases.py its
+result, in float64 and complex128. Directions are those of tests/oracles/measure.py.
 """
 
 import json
@@ -16,6 +16,7 @@ import jaxlib
 import numpy as np
 
 from tests.oracles.cases import CASES, CONVENTIONS
+from tests.oracles.composition_cases import COMPOSITION_CASES
 from tests.oracles.encoding import digest, encode
 from tests.oracles.measure import QUANTITIES, gradient
 from tests.oracles.namespaces import jax_namespace, jax_transforms
@@ -50,7 +51,8 @@ def main() -> None:
         for case in CASES
     }
     conventions = {case.name: attempt(gradient, ad, xp, case) for case in CONVENTIONS}
-    transforms = {name: encode(plain(call(ad, xp))) for name, call in TRANSFORM_CASES.items()}
+    calls = TRANSFORM_CASES | COMPOSITION_CASES
+    transforms = {name: encode(plain(call(ad, xp))) for name, call in calls.items()}
     provenance = {
         "made by": "python -m tests.oracles.record_jax",
         "jax": jax.__version__,

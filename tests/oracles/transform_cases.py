@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tests.oracles.cases import draw, drawz, well
+from tests.oracles.points import draw, drawz, well
 
 __all__ = ["TRANSFORM_CASES"]
 
