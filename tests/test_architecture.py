@@ -53,7 +53,27 @@ MUTABLE_STATE: dict[str, str] = {
     "funcgrad.core.primitive.PRIMITIVES": "registry, filled while funcgrad.primitives is imported",
     "funcgrad.core.protocols.DISPATCH": "NumPy's callables, filled by funcgrad.primitives likewise",
     "funcgrad.tree.registry.KINDS": "containers, filled by users through tree.register_node",
+    "funcgrad.compat.torch.state.STATE": "PyTorch's modes, one set a thread",
+    "funcgrad.compat.torch.state.SETTINGS": "set_default_dtype and its like, as in PyTorch",
+    "funcgrad.compat.torch.formatting.OPTIONS": "set_printoptions, one setting for the process",
+    "funcgrad.compat.torch.levels.LEVELS": "open transforms of torch.func, one list a thread",
+    "funcgrad.compat.torch.node.CAREFUL": "whether a mode asks for the long way, one a thread",
+    "funcgrad.compat.torch.registry.MODULES": "functions, filled while the layer is imported",
+    "funcgrad.compat.torch.elementary.UNARY": "functions, filled while the layer is imported",
+    "funcgrad.compat.torch.node._CLASSES": "one class for each name of nodes, made when needed",
+    "funcgrad.compat.torch.randomness._ZERO_SLOPES": "one operation for each kind of draw",
+    "funcgrad.compat.torch.autograd.functional_function._PRIMITIVES": (
+        "one primitive for each user's Function"
+    ),
 }
+
+# Modules whose public names PyTorch fixes, wherever they are defined here.
+PYTORCH_MODULES = frozenset(
+    {
+        "funcgrad.compat.torch.autograd.graph",
+        "funcgrad.compat.torch.nn.functional",
+    }
+)
 
 MAX_LINES = 500
 
@@ -266,7 +286,7 @@ def test_a_noqa_alone_is_no_reason_for_a_late_import(comment: str, lines: list[i
 
 
 def test_only_init_files_reexport(module: Module) -> None:
-    if module.is_package:
+    if module.is_package or module.name in PYTORCH_MODULES:
         return
     imported = {
         alias.asname or alias.name
@@ -369,6 +389,8 @@ def mutated_globals(module: Module, known: set[str]) -> set[str]:
             if isinstance(node, ast.Global):
                 found |= {f"{module.name}.{name}" for name in node.names}
             for target in written_targets(node):
+                if any(isinstance(part, ast.Call) for part in ast.walk(target)):
+                    continue  # a new value, such as at(x)[key].add(y)
                 head, *rest = ast.unparse(target).split(".")
                 if head in shadowed or not head.isidentifier():
                     continue

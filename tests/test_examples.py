@@ -1,6 +1,7 @@
 """The examples run, alone and from any folder, and find what they say they find."""
 
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -127,6 +128,46 @@ def test_per_example_gradients_are_those_of_a_loop() -> None:
     assert found["noise_scale"] > 1
 
 
+def printed_by(*command: str) -> list[str]:
+    """Lines that a script prints, without addresses in memory."""
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stderr == ""
+    return re.sub(r"0x[0-9a-f]+", "0x", done.stdout).splitlines()
+
+
+def test_the_torch_tutorial_prints_nodes_and_gradients() -> None:
+    lines = printed_by("-m", "examples.torch_tutorial")
+    assert lines[0] == "Gradient function for z = <AddBackward0 object at 0x>"
+    assert "<BinaryCrossEntropyWithLogitsBackward0 object at 0x>" in lines[1]
+    assert lines[2].startswith("tensor([[")
+    assert lines[8:11] == ["True", "False", "False"]
+    assert lines.count("tensor([[4., 2., 2., 2., 2.],") == 2  # the first call and after zeroing
+
+
+def test_the_torch_tutorial_in_korean_prints_the_same_numbers() -> None:
+    english, korean = (
+        printed_by("-m", f"examples.{name}") for name in ("torch_tutorial", "torch_tutorial_ko")
+    )
+    numbers = [[line for line in lines if "tensor" in line] for lines in (english, korean)]
+    assert numbers[0] == numbers[1]
+    assert len(english) == len(korean)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["torch_tutorial", "torch_tutorial_ko"])
+def test_the_torch_tutorial_prints_what_pytorch_prints(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch", minversion="2.13")
+    source = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
+    script = tmp_path / f"{name}.py"
+    plain = source.replace("from funcgrad.compat import torch", "import torch")
+    script.write_text(plain, encoding="utf-8")
+    expected = printed_by(str(script))
+    assert printed_by("-m", f"examples.{name}") == expected
+    assert printed_by("-m", "funcgrad.compat.torch", str(script)) == expected
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
 def test_an_example_needs_only_numpy_and_funcgrad(path: Path) -> None:
     done = subprocess.run(
@@ -136,4 +177,4 @@ def test_an_example_needs_only_numpy_and_funcgrad(path: Path) -> None:
         check=True,
         cwd=ROOT,
     )
-    assert set(done.stdout.split()) <= {"funcgrad", "numpy", "typing_extensions"}
+    assert set(done.stdout.splitlines()[-1].split()) <= {"funcgrad", "numpy", "typing_extensions"}

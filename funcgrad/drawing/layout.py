@@ -16,6 +16,8 @@ GAP = 22.0
 """Between neighbours in a layer, in pixels."""
 
 SWEEPS = 12
+LONG = 40
+"""An edge over more layers is drawn straight: points for it would outnumber the boxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ def place(widths: Sequence[float], edges: Sequence[tuple[int, int]]) -> Placed:
     links: list[tuple[int, int]] = []
     for start, end in edges:
         chain = [start]
-        for between in range(layer[start] + 1, layer[end]):
+        span = layer[end] - layer[start]
+        for between in range(layer[start] + 1, layer[end]) if span <= LONG else ():
             sizes.append(2.0)
             layer.append(between)
             chain.append(len(sizes) - 1)

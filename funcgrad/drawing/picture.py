@@ -114,8 +114,16 @@ class Picture:
 
         Returns:
             Its path.
+
+        Raises:
+            ValueError: for another ending than .svg, .dot, .gv or none.
         """
         file = Path(path)
+        if file.suffix not in ("", ".dot", ".gv", ".svg"):
+            raise ValueError(
+                f"save: the name ends in {file.suffix!r}. A picture is written as SVG or as DOT "
+                "text. Use a name that ends in .svg, or in .dot for Graphviz."
+            )
         file.write_text(self.svg if file.suffix == ".svg" else self.dot, encoding="utf-8")
         return file
 

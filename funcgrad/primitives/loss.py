@@ -22,7 +22,13 @@ from funcgrad.primitives.reduction import mean, sum_
 from funcgrad.primitives.special import FLOATS, expit, logistic
 from funcgrad.primitives.structural import expand_dims
 
-__all__ = ["bce_with_logits", "integer_cross_entropy", "one_hot", "softmax_cross_entropy"]
+__all__ = [
+    "bce_of_few",
+    "bce_with_logits",
+    "integer_cross_entropy",
+    "one_hot",
+    "softmax_cross_entropy",
+]
 
 Mask = tuple[bool, ...]
 FEW = 32
@@ -79,7 +85,7 @@ def _mean(loss: Any) -> Any:
     return np.add.reduce(loss, axis=None) / loss.size
 
 
-def _bce_of_few(z: Any, y: Any) -> tuple[Any, Any]:
+def bce_of_few(z: Any, y: Any) -> tuple[Any, Any]:
     """Mean loss and its derivative by z, by a loop over Python floats."""
     total = 0.0
     slopes = []
@@ -102,7 +108,7 @@ def _bce_of_few(z: Any, y: Any) -> tuple[Any, Any]:
 
 def _bce_value(z: Any, y: Any, *, reduction: str) -> Any:
     if reduction == "mean" and _alike(z, y) and z.size <= FEW and z.dtype == np.float64:
-        return _bce_of_few(z, y)[0]
+        return bce_of_few(z, y)[0]
     return _reduced(_bce(z, y), reduction)
 
 
@@ -161,7 +167,7 @@ def record_bce_mean(tracer: RecordTracer, y: Any) -> RecordTracer | None:
     if not _alike(z, y):
         return None
     if z.size <= FEW and z.dtype == np.float64:
-        value, slope = _bce_of_few(z, y)
+        value, slope = bce_of_few(z, y)
     else:
         value = _mean(_bce(z, y))
         slope = logistic(z) - y

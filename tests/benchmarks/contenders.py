@@ -68,8 +68,8 @@ def _funcgrad_nn(workload: Workload, data: Data) -> Run:
     return _transformed(import_module("funcgrad"), "jacobian", workload, loss, data)
 
 
-def _torch_eager(workload: Workload, data: Data) -> Run:
-    torch = import_module("torch")
+def _torch_style(module: str, workload: Workload, data: Data) -> Run:
+    torch = import_module(module)
     torch.set_num_threads(1)
     # Copies: PyTorch warns when it shares memory with an array that it may not write to.
     params = [torch.from_numpy(np.array(a)).requires_grad_() for a in data.params]
@@ -145,7 +145,8 @@ CONTENDERS: dict[str, Contender] = {
         Contender("funcgrad", "funcgrad", partial(_funcgrad, "funcgrad.numpy")),
         Contender("funcgrad np.*", "funcgrad", partial(_funcgrad, "numpy")),
         Contender("funcgrad nn", "funcgrad", _funcgrad_nn, lambda w: w.nn_loss is not None),
-        Contender("torch eager", "torch", _torch_eager),
+        Contender("funcgrad torch", "funcgrad", partial(_torch_style, "funcgrad.compat.torch")),
+        Contender("torch eager", "torch", partial(_torch_style, "torch")),
         Contender("autograd", "autograd", _autograd),
         Contender("jax.jit", "jax", partial(_jax, jit=True)),
         Contender("jax eager", "jax", partial(_jax, jit=False)),

@@ -7,13 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from tests.benchmarks.targets import NN_TARGET, PLAIN_NUMPY_SHARE, TARGETS, Target
+from tests.benchmarks.targets import (
+    LAYER_TARGETS,
+    NN_TARGET,
+    PLAIN_NUMPY_SHARE,
+    TARGETS,
+    Target,
+)
 from tests.benchmarks.timing import Timing
 from tests.benchmarks.workloads import WORKLOADS
 
 Timings = Mapping[str, Mapping[str, Timing]]
 """Workload, then contender."""
 
+LAYER = "funcgrad torch"
 WITHOUT_TARGET = ("jax.jit", "jax eager")
 NOTHING = "-"
 
@@ -88,7 +95,17 @@ def ratios(measured: Timings) -> str:
     parts = ["## Through `funcgrad.numpy` and operators", table(head, own)] if own else []
     if plain:
         parts += [f"## Through plain `np.*` (targets × {PLAIN_NUMPY_SHARE})", table(head, plain)]
+    layer = [_layer_row(name, timings) for name, timings in measured.items() if LAYER in timings]
+    if layer:
+        head = ["workload", "torch eager", LAYER, f"torch eager ÷ {LAYER}", "target", "verdict"]
+        parts += ["## Through `funcgrad.compat.torch`", table(head, layer)]
     return "\n\n".join([*parts, "## All contenders", _everybody(measured)])
+
+
+def _layer_row(workload: str, timings: Mapping[str, Timing]) -> list[str]:
+    own, peer = timings[LAYER], timings.get("torch eager", Timing())
+    cells = [workload, seconds(peer.median), seconds(own.median)]
+    return cells + _judged(peer.over(own), LAYER_TARGETS.get(workload))
 
 
 def _everybody(measured: Timings) -> str:

@@ -70,3 +70,15 @@ TARGETS: dict[str, dict[str, Target]] = {
         W11=(1.5, 1.5),
     ),
 }
+
+LAYER_TARGETS: dict[str, Target] = _targets(
+    W1=(1, 1),
+    W2=(1, 1),
+    W10_1=(1, 1),
+    W10_10=(1, 1),
+    W10_1000=(1, 1),
+    W4=(1 / 1.3, 1 / 1.3),
+    W9=(1 / 1.3, 1 / 1.3),
+    W11=(1 / 1.3, 1 / 1.3),
+)
+"""Time of PyTorch / time of `funcgrad.compat.torch`, forward and backward."""

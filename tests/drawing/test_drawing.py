@@ -116,3 +116,9 @@ def test_a_constant_result_is_a_box_without_arrow() -> None:
     picture = fg.draw(fg.make_program(lambda x: 3.0)(1.0))
     assert [box.lines for box in picture.boxes] == [("a", "float64[]"), ("result", "3.0")]
     assert picture.edges == ()
+
+
+def test_a_format_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"save: the name ends in '.png'"):
+        fg.draw(PROGRAM).save(tmp_path / "graph.png")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,1 @@
+"""Layers that give funcgrad the interface of other libraries."""

@@ -1,0 +1,133 @@
+"""Pools whose windows share the input evenly among a given number of results."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+import funcgrad.numpy as fnp
+from funcgrad.compat.torch.nn.common import entered
+from funcgrad.compat.torch.op import Op
+
+__all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d",
+    "adaptive_max_pool3d_with_indices",
+]
+
+Ints = tuple[int, ...]
+
+
+def _bounds(length: int, count: int) -> tuple[Any, Any]:
+    """First place of each window, and the place behind it."""
+    i = np.arange(count)
+    return i * length // count, -(-(i + 1) * length // count)
+
+
+def _avg(x: Any, *, out: Ints) -> Any:
+    """Means of windows: sums along one axis after the other, divided at the end."""
+    axes = len(out)
+    counts = np.ones((), x.dtype)
+    lengths = x.shape[x.ndim - axes :]
+    for axis, (length, count) in enumerate(zip(lengths, out, strict=True), -axes):
+        start, end = _bounds(length, count)
+        places = np.arange(length)
+        inside = (places >= start[:, None]) & (places < end[:, None])
+        x = fnp.moveaxis(fnp.matmul(fnp.moveaxis(x, axis, -1), inside.T.astype(x.dtype)), -1, axis)
+        counts = np.multiply.outer(counts, (end - start).astype(x.dtype))
+    return x / counts
+
+
+def _max(x: Any, *, out: Ints) -> Any:
+    """The first maximum of each window, and its place in the image."""
+    axes = len(out)
+    sizes = x.shape[x.ndim - axes :]
+    chosen = []
+    for length, count in zip(sizes, out, strict=True):
+        start, end = _bounds(length, count)
+        steps = np.arange(int(np.max(end - start)))
+        chosen.append(np.minimum(start[:, None] + steps, end[:, None] - 1))
+    shape = [(c.shape[0], c.shape[1]) for c in chosen]
+    grids = []
+    for i, places in enumerate(chosen):
+        form = [1] * (2 * axes)
+        form[i], form[axes + i] = shape[i]
+        grids.append(places.reshape(form))
+    width = math.prod(k for _, k in shape)
+    seen = fnp.reshape(x[(..., *grids)], (*x.shape[: x.ndim - axes], *out, width))
+    numbered = np.arange(math.prod(sizes)).reshape(sizes)[tuple(grids)].reshape(*out, width)
+    best = fnp.expand_dims(fnp.argmax(seen, axis=-1), -1)
+    place = np.broadcast_to(numbered, seen.shape)
+    return (
+        fnp.take_along_axis(seen, best, -1)[..., 0],
+        fnp.take_along_axis(place, best, -1)[..., 0],
+    )
+
+
+avg_ops = {n: Op(f"AdaptiveAvgPool{n}DBackward0", _avg, linear=True) for n in (2, 3)}
+max_ops = {n: Op(f"AdaptiveMaxPool{n}DBackward0", _max) for n in (2, 3)}
+
+
+def _sizes(x: Any, given: Any, axes: int) -> Ints:
+    if isinstance(given, int) or given is None:
+        given = (given,) * axes
+    given = tuple(given) * (axes if len(given) == 1 else 1)
+    if len(given) != axes:
+        raise RuntimeError(f"adaptive_avg_pool{axes}d: output_size must be {axes}")
+    lengths = x._value.shape[-axes:]
+    return tuple(n if m is None else int(m) for n, m in zip(lengths, given, strict=True))
+
+
+def _averaged(x: Any, out: Ints) -> Any:
+    if all(n == 1 for n in out):
+        return x.mean(tuple(range(-len(out), 0)), keepdim=True)
+    return avg_ops[len(out)](x, out=out)
+
+
+def _public_avg(axes: int) -> Any:
+    def pool(input: Any, output_size: Any) -> Any:
+        """Means of as many windows as asked for."""
+        if axes == 1:
+            (count,) = _sizes(input, output_size, 1)
+            return _averaged(input.unsqueeze(-2), (1, count)).squeeze(-2)
+        return _averaged(input, _sizes(input, output_size, axes))
+
+    pool.__name__ = pool.__qualname__ = f"adaptive_avg_pool{axes}d"
+    return entered(pool.__name__, torch=axes == 1)(pool)
+
+
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = map(_public_avg, (1, 2, 3))
+
+
+def _largest(axes: int, x: Any, output_size: Any) -> Any:
+    out = _sizes(x, output_size, axes)
+    if axes > 1:
+        return max_ops[axes](x, out=out)
+    values, places = max_ops[2](x.unsqueeze(-2), out=(1, *out))
+    return values.squeeze(-2), places.squeeze(-2)
+
+
+def _public_max(axes: int) -> tuple[Any, Any]:
+    def pool(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+        """Largest elements of as many windows as asked for."""
+        found = _largest(axes, input, output_size)
+        return found if return_indices else found[0]
+
+    def both(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+        """Largest elements of as many windows as asked for, and their places."""
+        return _largest(axes, input, output_size)
+
+    pool.__name__ = pool.__qualname__ = f"adaptive_max_pool{axes}d"
+    both.__name__ = both.__qualname__ = f"adaptive_max_pool{axes}d_with_indices"
+    return entered(pool.__name__)(pool), entered(both.__name__)(both)
+
+
+adaptive_max_pool1d, adaptive_max_pool1d_with_indices = _public_max(1)
+adaptive_max_pool2d, adaptive_max_pool2d_with_indices = _public_max(2)
+adaptive_max_pool3d, adaptive_max_pool3d_with_indices = _public_max(3)

@@ -1,0 +1,218 @@
+"""Linear and bilinear maps, embeddings and one-hot vectors."""
+
+from typing import Any
+
+import numpy as np
+
+import funcgrad.numpy as fnp
+from funcgrad import stop_gradient
+from funcgrad.compat.torch.added_products import addmm
+from funcgrad.compat.torch.creation import made
+from funcgrad.compat.torch.dtypes import DTYPES
+from funcgrad.compat.torch.grad_mode import no_grad
+from funcgrad.compat.torch.indexing import elements
+from funcgrad.compat.torch.inplace import overwrite
+from funcgrad.compat.torch.nn.common import entered, scalar_name, value_of
+from funcgrad.compat.torch.op import Op
+from funcgrad.compat.torch.registry import MODULES
+from funcgrad.core.tracer import Tracer, plain_value
+
+__all__ = ["bilinear", "embedding", "linear", "one_hot"]
+
+UNKNOWN = (
+    "When vmap-ing torch.nn.functional.one_hot, please provide an explicit positive num_classes "
+    "argument."
+)
+
+
+def _trilinear(x: Any, weight: Any, y: Any) -> Any:
+    return fnp.einsum("ni,oij,nj->no", x, weight, y)
+
+
+def _embedding(
+    weight: Any, indices: Any, *, padding: int | None, counts: Any, sparse: bool = False
+) -> Any:
+    """Rows of a matrix; no derivative for padding, a share of it for words used several times."""
+    del sparse
+    rows = elements(weight, indices if indices.shape else np.reshape(indices, (1,)))
+    if not indices.shape:
+        rows = rows[0]
+    if padding is None and counts is None:
+        return rows
+    fixed = stop_gradient(rows)
+    if counts is not None:
+        rows = fixed + (rows - fixed) / elements(counts, indices)[..., None]
+    if padding is not None:
+        rows = fnp.where(np.expand_dims(indices == padding, -1), fixed, rows)
+    return rows
+
+
+trilinear_op = Op("TrilinearBackward0", _trilinear)
+embedding_op = Op("EmbeddingBackward0", _embedding)
+
+
+@entered("linear")
+def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+    """x Wᵀ + b.
+
+    Args:
+        input: x, (..., n).
+        weight: W, (m, n) or (n).
+        bias: b, (m) or ().
+    """
+    if bias is None:
+        return input.matmul(weight.t())
+    shape = input._value.shape
+    if len(shape) == 2 and weight._value.ndim == 2:
+        return addmm(bias, input, weight.t())
+    if weight._value.ndim != 2:
+        return input.matmul(weight.t()) + bias
+    if not input.is_contiguous():
+        return input.matmul(weight.t()) + bias
+    flat = input.view(-1, shape[-1]) if input._value.size else input.reshape(-1, shape[-1])
+    result = addmm(bias, flat, weight.t())
+    return result.view(*shape[:-1], weight._value.shape[0])
+
+
+@entered("bilinear", torch=True)
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
+    """xᵀ Wₖ y + bₖ for each k.
+
+    Args:
+        input1: x, (..., n).
+        input2: y, (..., m).
+        weight: W, (k, n, m).
+        bias: b, (k).
+    """
+    a, b, w = input1._value.shape, input2._value.shape, weight._value.shape
+    if len(a) != len(b):
+        raise RuntimeError(f"bilinear(): input dimensions do not match: got {len(a)} and {len(b)}")
+    if a[:-1] != b[:-1]:
+        i = next(i for i in range(len(a)) if a[i] != b[i])
+        raise RuntimeError(
+            f"bilinear(): input batch dimensions do not match at dim {i}: got {a[i]} and {b[i]}"
+        )
+    for number, (found, wanted) in enumerate(((a[-1], w[1]), (b[-1], w[2])), 1):
+        if found != wanted:
+            raise RuntimeError(
+                f"bilinear(): input{number} size does not match weight size: got {found} but "
+                f"expected {wanted}"
+            )
+    flat1, flat2 = (x.contiguous().view(-1, x._value.shape[-1]) for x in (input1, input2))
+    result = trilinear_op(flat1, weight, flat2).view(*a[:-1], w[0])
+    return result if bias is None else result + bias
+
+
+def renormalise(weight: Any, indices: Any, max_norm: float, order: float) -> None:
+    """Shrink the rows that are used, in place, to a norm of at most `max_norm`."""
+    values = np.array(weight.detach()._value)
+    rows = np.unique(indices)
+    norms = np.linalg.norm(values[rows], order, -1)
+    factors = np.where(norms > max_norm, max_norm / (norms + 1e-7), 1).astype(values.dtype)
+    values[rows] *= factors[:, None]
+    with no_grad():
+        overwrite(weight, made(values, weight.dtype))
+
+
+@entered("embedding")
+def embedding(
+    input: Any,
+    weight: Any,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Any:
+    """Row i of the weight for each index i.
+
+    Args:
+        input: indices, int32 or int64, of any shape.
+        weight: (n, d).
+        padding_idx: row that gets no gradient.
+        max_norm: rows that are used are shrunk to this norm, in place.
+        norm_type: the p of that norm.
+        scale_grad_by_freq: whether gradients are divided by how often an index occurs.
+        sparse: no difference: gradients are dense.
+    """
+    kind = input.dtype
+    if kind.name not in ("int64", "int32"):
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
+            f"Long, Int; but got torch.{scalar_name(kind)}Tensor instead (while checking arguments "
+            "for embedding)"
+        )
+    if weight._value.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
+    rows = weight._value.shape[0]
+    if padding_idx is not None:
+        if not -rows <= padding_idx < rows:
+            raise AssertionError("Padding_idx must be within num_embeddings")
+        padding_idx %= rows
+    indices = value_of(input)
+    traced = isinstance(indices, Tracer)
+    if not traced and np.any((indices < 0) | (indices >= rows)):
+        raise IndexError("index out of range in self")
+    if max_norm is not None:
+        renormalise(weight, plain_value(indices), max_norm, norm_type)
+    counts = None
+    if scale_grad_by_freq and traced:
+        used = np.expand_dims(np.reshape(indices, (-1,)), -1) == np.arange(rows)
+        counts = np.sum(used, axis=0).astype(weight._value.dtype)
+    elif scale_grad_by_freq:
+        counts = np.bincount(np.reshape(indices, -1), minlength=rows).astype(weight._value.dtype)
+    if traced:
+        return embedding_op(weight, input, padding=padding_idx, counts=counts)
+    return embedding_op(weight, indices=indices, padding=padding_idx, counts=counts)
+
+
+@entered("one_hot")
+def one_hot(tensor: Any, num_classes: int = -1) -> Any:
+    """1 at the class and 0 elsewhere, along a new last axis, as int64.
+
+    Args:
+        tensor: class numbers, int64, of any shape.
+        num_classes: length of the new axis; by default what the largest number needs.
+    """
+    if tensor.dtype is not DTYPES["int64"]:
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    labels = value_of(tensor)
+    if isinstance(labels, Tracer):
+        if num_classes < 1:
+            raise RuntimeError(UNKNOWN if num_classes == -1 else "num_classes should be positive")
+        return one_hot_op(tensor, classes=num_classes)
+    if not labels.size:
+        if num_classes <= 0:
+            raise RuntimeError("Can not infer total number of classes from empty tensor.")
+        return made(np.zeros((*labels.shape, num_classes), np.int64))
+    if np.any(labels < 0):
+        raise RuntimeError("Class values must be non-negative.")
+    if num_classes == -1:
+        num_classes = int(np.max(labels)) + 1
+    elif num_classes < 1:
+        raise RuntimeError("num_classes should be positive")
+    elif np.any(labels >= num_classes):
+        raise RuntimeError("Class values must be smaller than num_classes.")
+    return one_hot_op(tensor, classes=num_classes)
+
+
+def _one_hot(labels: Any, *, classes: int) -> Any:
+    return (np.expand_dims(labels, -1) == np.arange(classes)).astype(np.int64)
+
+
+one_hot_op = Op(None, _one_hot)
+
+
+def _torch_embedding(
+    weight: Any,
+    indices: Any,
+    padding_idx: int = -1,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Any:
+    """Row i of the weight for each index i."""
+    padding = None if padding_idx < 0 else padding_idx
+    return embedding(indices, weight, padding, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
+
+
+MODULES["torch"].setdefault("embedding", _torch_embedding)

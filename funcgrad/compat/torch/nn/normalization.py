@@ -1,0 +1,366 @@
+"""Normalisation by mean and variance, of layers, batches, groups and instances."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+import funcgrad.numpy as fnp
+from funcgrad.compat.torch.dtypes import Size
+from funcgrad.compat.torch.grad_mode import no_grad
+from funcgrad.compat.torch.nn.common import add_scalar, entered, floats, value_of, widened
+from funcgrad.compat.torch.nn.padding import pad
+from funcgrad.compat.torch.nn.pooling import avg_pool2d, avg_pool3d
+from funcgrad.compat.torch.op import Op
+from funcgrad.compat.torch.registry import MODULES
+
+__all__ = [
+    "batch_norm",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "local_response_norm",
+    "rms_norm",
+]
+
+
+# --- functions of values ----------------------------------------------------------------------
+
+
+def _statistics_of(x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any]:
+    """Mean and 1 / √(variance + eps) over some axes, computed in double precision."""
+    wide = x if x.dtype == np.float64 else x.astype(np.float64)
+    mean = fnp.mean(wide, axis=axes, keepdims=True)
+    centred = wide - mean
+    factor = 1 / fnp.sqrt(fnp.mean(centred * centred, axis=axes, keepdims=True) + eps)
+    if wide is x:
+        return mean, factor
+    return mean.astype(x.dtype), factor.astype(x.dtype)
+
+
+@widened
+def _layer_norm(x: Any, weight: Any, bias: Any, *, rank: int, eps: float) -> Any:
+    mean, factor = _statistics_of(x, tuple(range(-rank, 0)), eps)
+    y = (x - mean) * factor
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+def _along_channels(v: Any, rank: int) -> Any:
+    return fnp.reshape(v, (-1,) + (1,) * (rank - 2))
+
+
+def _affine(x: Any, mean: Any, factor: Any, weight: Any, bias: Any) -> Any:
+    """(x - mean) factor weight + bias as one product and one sum; channels stand along axis 1."""
+    scale = factor if weight is None else factor * _along_channels(weight, x.ndim)
+    shift = -mean * scale if bias is None else _along_channels(bias, x.ndim) - mean * scale
+    return x * scale + shift
+
+
+@widened
+def _batch_norm(x: Any, weight: Any, bias: Any, *, mean: Any, variance: Any, eps: float) -> Any:
+    """With statistics of the batch, or with given ones."""
+    if mean is None:
+        middle, factor = _statistics_of(x, (0, *range(2, x.ndim)), eps)
+    else:
+        middle = _along_channels(mean, x.ndim)
+        factor = 1 / fnp.sqrt(_along_channels(variance, x.ndim) + eps)
+    return _affine(x, middle, factor, weight, bias)
+
+
+@widened
+def _group_norm(x: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
+    shape = x.shape
+    each = math.prod(shape[1:]) // groups
+    statistics = _statistics_of(fnp.reshape(x, (shape[0], groups, each)), (-1,), eps)
+    mean, factor = (
+        fnp.reshape(fnp.repeat(v, shape[1] // groups, 1), (*shape[:2], *(1,) * (len(shape) - 2)))
+        for v in statistics
+    )
+    return _affine(x, mean, factor, weight, bias)
+
+
+layer_norm_op = Op("NativeLayerNormBackward0", _layer_norm, check=floats("LayerNormKernelImpl"))
+batch_norm_op = Op("NativeBatchNormBackward0", _batch_norm, check=floats("batch_norm"))
+group_norm_op = Op("NativeGroupNormBackward0", _group_norm, check=floats("GroupNormKernelImpl"))
+
+
+# --- the public functions ---------------------------------------------------------------------
+
+
+def _check_shapes(name: str, x: Any, shape: tuple[int, ...], weight: Any, bias: Any) -> None:
+    if not shape:
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one "
+            "element, but got normalized_shape = []"
+        )
+    for what, tensor in (("weight", weight), ("bias", bias)):
+        if tensor is not None and tensor._value.shape != shape:
+            raise RuntimeError(
+                f"Expected {what} to be of same shape as normalized_shape, but got {what} of shape "
+                f"{list(tensor._value.shape)} and normalized_shape = {list(shape)}"
+            )
+    found = x._value.shape
+    if found[len(found) - len(shape) :] != shape or len(found) < len(shape):
+        tail = "".join(f", {n}" for n in shape)
+        raise RuntimeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape [*{tail}], but got "
+            f"input of size{list(found)}"
+        )
+    del name
+
+
+def _sizes(normalized_shape: Any) -> tuple[int, ...]:
+    if isinstance(normalized_shape, int):
+        return (normalized_shape,)
+    return tuple(int(n) for n in normalized_shape)
+
+
+@entered("layer_norm")
+def layer_norm(
+    input: Any,
+    normalized_shape: Any,
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+) -> Any:
+    """w (x - mean) / √(variance + eps) + b, over the last axes, of the given lengths."""
+    shape = _sizes(normalized_shape)
+    _check_shapes("layer_norm", input, shape, weight, bias)
+    return layer_norm_op(input, weight, bias, rank=len(shape), eps=eps)
+
+
+@entered("rms_norm", torch=True)
+def rms_norm(
+    input: Any,
+    normalized_shape: Any,
+    weight: Any = None,
+    eps: float | None = None,
+) -> Any:
+    """w x / √(mean of x² + eps), over the last axes, of the given lengths."""
+    shape = _sizes(normalized_shape)
+    _check_shapes("rms_norm", input, shape, weight, None)
+    if eps is None:
+        eps = float(fnp.finfo(input.dtype.numpy).eps)
+    mean = input.pow(2).mean(tuple(range(-len(shape), 0)), keepdim=True)
+    result = input * add_scalar(mean, other=eps).rsqrt()
+    return result if weight is None else result * weight
+
+
+def _check_batch(size: tuple[int, ...]) -> None:
+    """Refuse a batch in which each channel has one value."""
+    if math.prod(size) // max(size[1], 1) == 1:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size {Size(size)!r}"
+        )
+
+
+def _update(running: Any, now: Any, momentum: float) -> None:
+    """Running statistics, moved towards those of the batch in place."""
+    with no_grad():
+        running.mul_(1 - momentum).add_(now * momentum)
+
+
+def _statistics(x: Any) -> tuple[Any, Any]:
+    """Mean and unbiased variance of each channel."""
+    axes = (0, *range(2, x._value.ndim))
+    plain = x.detach()
+    return plain.mean(axes), plain.var(axes)
+
+
+@entered("batch_norm")
+def batch_norm(
+    input: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """w (x - mean) / √(variance + eps) + b for each channel (axis 1).
+
+    Args:
+        input: (N, C, ...).
+        running_mean: (C); used unless training, else moved towards the mean of the batch.
+        running_var: (C), likewise.
+        weight: (C).
+        bias: (C).
+        training: whether mean and variance are those of the batch.
+        momentum: how far the running statistics move.
+        eps: added to the variance.
+    """
+    shape = input._value.shape
+    if training:
+        _check_batch(tuple(shape))
+    channels = shape[1]
+    for what, tensor in (
+        ("running_mean", running_mean), ("running_var", running_var), ("weight", weight),
+        ("bias", bias),
+    ):  # fmt: skip
+        if tensor is None:
+            if not training and what.startswith("running"):
+                raise RuntimeError(f"{what} must be defined in evaluation mode")
+        elif tensor._value.size != channels:
+            raise RuntimeError(
+                f"{what} should contain {channels} elements not {tensor._value.size}"
+            )
+    if not training:
+        return batch_norm_op(
+            input, weight, bias, mean=value_of(running_mean), variance=value_of(running_var),
+            eps=eps,
+        )  # fmt: skip
+    if running_mean is not None or running_var is not None:
+        mean, variance = _statistics(input)
+        if running_mean is not None:
+            _update(running_mean, mean, momentum)
+        if running_var is not None:
+            _update(running_var, variance, momentum)
+    return batch_norm_op(input, weight, bias, mean=None, variance=None, eps=eps)
+
+
+@entered("group_norm")
+def group_norm(
+    input: Any,
+    num_groups: int,
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+) -> Any:
+    """w (x - mean) / √(variance + eps) + b, over groups of channels."""
+    shape = input._value.shape
+    if len(shape) < 2:
+        raise RuntimeError(
+            f"Expected at least 2 dimensions for input tensor but received {len(shape)}"
+        )
+    if shape[1] % num_groups:
+        raise RuntimeError(
+            "Expected number of channels in input to be divisible by num_groups, but got input of "
+            f"shape {list(shape)} and num_groups={num_groups}"
+        )
+    for what, tensor in (("weight", weight), ("bias", bias)):
+        if tensor is not None and tensor._value.shape != (shape[1],):
+            raise RuntimeError(
+                f"Expected {what} to be a vector of size equal to the number of channels in input, "
+                f"but got {what} of shape {list(tensor._value.shape)} and input of shape "
+                f"{list(shape)}"
+            )
+    return group_norm_op(input, weight, bias, groups=num_groups, eps=eps)
+
+
+@entered("instance_norm")
+def instance_norm(
+    input: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """Batch normalisation of each example by itself."""
+    shape = tuple(input._value.shape)
+    if use_input_stats:
+        spatial = shape[2:]
+        if math.prod(spatial) == 1:
+            raise ValueError(
+                "Expected more than 1 spatial element when training, got input size "
+                f"{Size(shape)!r}"
+            )
+    elif running_mean is None or running_var is None:
+        raise RuntimeError(
+            "Expected running_mean and running_var to be defined when use_input_stats is false"
+        )
+    count, channels = shape[:2]
+    wide = [
+        tensor if tensor is None else tensor.repeat(count)
+        for tensor in (weight, bias, running_mean, running_var)
+    ]
+    flat = input.contiguous().view(1, count * channels, *shape[2:])
+    result = batch_norm(flat, wide[2], wide[3], wide[0], wide[1], use_input_stats, momentum, eps)
+    with no_grad():
+        for running, each in ((running_mean, wide[2]), (running_var, wide[3])):
+            if running is not None and each is not None and use_input_stats:
+                running.copy_(each.view(count, channels).mean(0))
+    return result.view(shape)
+
+
+@entered("local_response_norm")
+def local_response_norm(
+    input: Any,
+    size: int,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    k: float = 1.0,
+) -> Any:
+    """x / (k + alpha · mean of x² over neighbouring channels)^beta."""
+    rank = input._value.ndim
+    if rank < 3:
+        raise ValueError(
+            f"Expected 3D or higher dimensionality {' ' * 25}input (got {rank} dimensions)"
+        )
+    if not input._value.size:
+        return input
+    square = input.mul(input)
+    if rank == 3:
+        square = square.unsqueeze(1)
+        square = pad(square, (0, 0, size // 2, (size - 1) // 2))
+        square = avg_pool2d(square, (size, 1), stride=1).squeeze(1)
+    else:
+        shape = tuple(input._value.shape)
+        square = square.view(shape[0], 1, shape[1], shape[2], -1)
+        square = pad(square, (0, 0, 0, 0, size // 2, (size - 1) // 2))
+        square = avg_pool3d(square, (size, 1, 1), stride=1).squeeze(1)
+        square = square.view(shape)
+    return input / square.mul(alpha).add(k).pow(beta)
+
+
+def _torch_batch_norm(
+    input: Any,
+    weight: Any,
+    bias: Any,
+    running_mean: Any,
+    running_var: Any,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = False,
+) -> Any:
+    """As `torch.nn.functional.batch_norm`."""
+    del cudnn_enabled
+    return batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def _torch_layer_norm(
+    input: Any,
+    normalized_shape: Any,
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+    cudnn_enable: bool = True,
+) -> Any:
+    """As `torch.nn.functional.layer_norm`."""
+    del cudnn_enable
+    return layer_norm(input, normalized_shape, weight, bias, eps)
+
+
+def _torch_group_norm(
+    input: Any,
+    num_groups: int,
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> Any:
+    """As `torch.nn.functional.group_norm`."""
+    del cudnn_enabled
+    return group_norm(input, num_groups, weight, bias, eps)
+
+
+for _name, _function in (
+    ("batch_norm", _torch_batch_norm), ("layer_norm", _torch_layer_norm),
+    ("group_norm", _torch_group_norm),
+):  # fmt: skip
+    MODULES["torch"].setdefault(_name, _function)
