@@ -7,9 +7,11 @@ the project; ```pycon blocks are doctests and must also print what they show.
 import doctest
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -18,6 +20,23 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 BLOCK = re.compile(r"^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```\s*$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)(?P<target>[^)#\s]+)[^)]*\)")
+
+
+def torch_modules() -> dict[str, ModuleType]:
+    """What `import torch` has found so far."""
+    return {name: sys.modules[name] for name in sys.modules if name.split(".")[0] == "torch"}
+
+
+@pytest.fixture(autouse=True)
+def no_torch_is_left_behind() -> Iterator[None]:
+    """A page that installs the PyTorch-style layer does so for itself only."""
+    before = torch_modules()
+    for name in before:
+        del sys.modules[name]
+    yield
+    for name in torch_modules():
+        del sys.modules[name]
+    sys.modules.update(before)
 
 
 @dataclass(frozen=True)
