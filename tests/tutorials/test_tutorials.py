@@ -62,9 +62,10 @@ def test_the_record_is_what_the_installed_pytorch_prints(name: str) -> None:
 
 
 @pytest.mark.oracle
-def test_pytorch_prints_what_the_page_of_the_tutorial_shows() -> None:
+@pytest.mark.parametrize("name", ["torch_tutorial", "torch_tutorial_ko"])
+def test_pytorch_prints_what_the_page_of_the_tutorial_shows(name: str) -> None:
     torch = pytest.importorskip("torch", minversion="2.13")
-    page = (ROOT / "docs" / "torch_tutorial.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
     page = page.replace("import funcgrad.compat.torch as torch", "import torch")
     page = page.replace("from funcgrad.compat.torch.func", "from torch.func")
     names: dict[str, object] = {"torch": torch}
