@@ -20,7 +20,7 @@ from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.registry import IN_PLACE
 from funcgrad.compat.torch.state import STATE
 from funcgrad.compat.torch.static import SignatureRule
-from funcgrad.compat.torch.tensor import METHODS, Tensor, holder, plain_array
+from funcgrad.compat.torch.tensor import METHODS, Tensor, holder
 from funcgrad.core.tracer import Tracer
 
 __all__ = [
@@ -460,8 +460,3 @@ def _show_again(base: Tensor) -> None:
                 fresh = fresh[port]
         view._value, view._node, view._port = fresh._value, fresh._node, fresh._port
         view._requires = fresh._requires
-
-
-def values_of(tensor: Tensor) -> Any:
-    """The plain values of a tensor."""
-    return plain_array(tensor, "numpy")

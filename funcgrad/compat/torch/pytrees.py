@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import override
 
-__all__ = ["Structure", "flatten", "leaves_of", "matched", "unflatten"]
+__all__ = ["Structure", "flatten", "matched", "unflatten"]
 
 
 class Structure:
@@ -97,11 +97,6 @@ def _flatten(nest: Any, leaves: list[Any]) -> Structure:
         return LEAF
     context, entries = opened
     return Structure(type(nest), context, [_flatten(entry, leaves) for entry in entries])
-
-
-def leaves_of(nest: Any) -> list[Any]:
-    """The leaves in order."""
-    return flatten(nest)[0]
 
 
 def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:

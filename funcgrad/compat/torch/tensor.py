@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from funcgrad.compat.torch.ambient import AmbientTracer
 from funcgrad.compat.torch.dtypes import CPU, Size, device, dtype, dtype_of_numpy, layout, strided
-from funcgrad.compat.torch.node import AccumulateGrad, Node, accumulator
+from funcgrad.compat.torch.node import Node
 from funcgrad.compat.torch.state import STATE
 from funcgrad.core.tracer import Tracer
 
@@ -432,11 +432,6 @@ def plain_array(tensor: Tensor, what: str) -> Any:
     if isinstance(value, Tracer):
         return METHODS["plain"](value, what)
     return value
-
-
-def accumulate_node(tensor: Tensor) -> AccumulateGrad:
-    """The node of a leaf."""
-    return accumulator(tensor)
 
 
 def register_view(tensor: Tensor, base: Tensor, path: tuple[Any, ...]) -> None:

@@ -11,9 +11,9 @@ from typing_extensions import override
 
 from funcgrad.compat.torch.levels import FINISHED, outgoing
 from funcgrad.compat.torch.state import STATE
-from funcgrad.compat.torch.tensor import Tensor, holder, payload_of
+from funcgrad.compat.torch.tensor import holder, payload_of
 from funcgrad.core.primitive import Primitive
-from funcgrad.core.tracer import Tracer, bind
+from funcgrad.core.tracer import bind
 from funcgrad.interpreters.dual import Dual, DualTracer
 
 __all__ = [
@@ -156,11 +156,3 @@ def unpack_dual(tensor: Any, *, level: int | None = None) -> UnpackedDualTensor:
     if given is not None and given[0] is dual:
         return UnpackedDualTensor(primal, given[1])
     return UnpackedDualTensor(primal, outgoing(dual.tangent, tensor))
-
-
-def is_dual(tensor: Tensor) -> bool:
-    """Whether an open level has a tangent of this tensor."""
-    value = tensor._value
-    return (
-        isinstance(value, Tracer) and type(value.owner) is ForwardLevel and not value.owner.finished
-    )
