@@ -15,6 +15,8 @@ __all__ = [
     "CapturedTracerError",
     "CotangentError",
     "CustomRuleError",
+    "DisconnectedError",
+    "DisconnectedWarning",
     "DroppedDerivativeError",
     "FuncgradError",
     "InputDtypeError",
@@ -89,6 +91,18 @@ class CustomRuleError(FuncgradError, TypeError):
     Fails: a `bwd` that returns one cotangent for a function of two arguments.
     Mended: `bwd` returns a tuple with one cotangent (or None, for zero) per argument.
     """
+
+
+class DisconnectedError(FuncgradError, ValueError):
+    """With `disconnected="error"`: an argument has no influence, or a cast to integers cut it off.
+
+    Fails: `grad(lambda x: np.sum(table[x.astype(int)]), disconnected="error")(x)`.
+    Mended: `grad(lambda x: np.interp(x, grid, table).sum(), disconnected="error")(x)`.
+    """
+
+
+class DisconnectedWarning(UserWarning):
+    """With `disconnected="warn"`: what `DisconnectedError` says, as a warning."""
 
 
 class DroppedDerivativeError(FuncgradError, TypeError):

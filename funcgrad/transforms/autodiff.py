@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from funcgrad import tree
 from funcgrad.core.tracer import Tracer
@@ -29,6 +30,12 @@ from funcgrad.transforms.arguments import (
     run,
     split_aux,
 )
+from funcgrad.transforms.connection import (
+    ZERO,
+    WatchfulRecording,
+    check_connected,
+    check_mode,
+)
 
 __all__ = ["check_cotangent", "grad", "value_and_grad", "vjp"]
 
@@ -41,6 +48,7 @@ def value_and_grad(
     allow_int: bool = False,
     *,
     argnames: str | Sequence[str] | None = None,
+    disconnected: str = ZERO,
 ) -> Callable[..., Any]:
     """Value and gradient of a scalar function: x ↦ (f(x), ∇f(x)).
 
@@ -53,6 +61,9 @@ def value_and_grad(
         allow_int: whether integer arguments may be selected; their derivative is zero, of dtype
             float0.
         argnames: name or names of arguments to differentiate by.
+        disconnected: what to do where a selected argument (or a leaf of it) does not influence the
+            result, or a value was cast to integers on the way: `"zero"` returns zeros, `"warn"`
+            warns and returns them, `"error"` raises. The message names the arguments and lines.
 
     Returns:
         A function of the same arguments that returns `(value, gradient)`, or
@@ -64,6 +75,7 @@ def value_and_grad(
         NonScalarOutputError: if the result has axes.
         InputDtypeError: if a selected argument is not floating-point.
         ArgumentSelectionError: if `argnums` or `argnames` select what is not there.
+        DisconnectedError: with `disconnected="error"`.
 
     Example:
         >>> import numpy as np
@@ -71,7 +83,7 @@ def value_and_grad(
         (np.float64(5.0), array([2., 4.]))
     """
     return _value_and_grad(
-        "value_and_grad", fun, argnums, has_aux, holomorphic, allow_int, argnames
+        "value_and_grad", fun, argnums, has_aux, holomorphic, allow_int, argnames, disconnected
     )
 
 
@@ -83,6 +95,7 @@ def grad(
     allow_int: bool = False,
     *,
     argnames: str | Sequence[str] | None = None,
+    disconnected: str = ZERO,
 ) -> Callable[..., Any]:
     """Gradient of a scalar function: x ↦ ∇f(x).
 
@@ -93,6 +106,7 @@ def grad(
         holomorphic: whether `fun` is complex differentiable.
         allow_int: whether integer arguments may be selected.
         argnames: name or names of arguments to differentiate by.
+        disconnected: `"error"`, `"warn"` or `"zero"`, about arguments without influence.
 
     Returns:
         A function of the same arguments that returns the gradient, or `(gradient, aux)`.
@@ -102,7 +116,9 @@ def grad(
         >>> grad(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))
         array([ 3., 12.])
     """
-    both = _value_and_grad("grad", fun, argnums, has_aux, holomorphic, allow_int, argnames)
+    both = _value_and_grad(
+        "grad", fun, argnums, has_aux, holomorphic, allow_int, argnames, disconnected
+    )
 
     @functools.wraps(fun)
     def gradient(*args: Any, **kwargs: Any) -> Any:
@@ -120,8 +136,11 @@ def _value_and_grad(
     holomorphic: bool,
     allow_int: bool,
     argnames: str | Sequence[str] | None,
+    disconnected: str,
 ) -> Callable[..., Any]:
     check_callable(transform, fun)
+    check_mode(transform, disconnected)
+    watchful = disconnected != ZERO
     selection = Selection.of(transform, argnums, argnames)
     plain = not selection.names
     single = selection.single_number
@@ -131,8 +150,8 @@ def _value_and_grad(
 
     @functools.wraps(fun)
     def both(*args: Any, **kwargs: Any) -> Any:
-        trace = Recording(transform)
-        inputs = _Inputs(trace, holomorphic, allow_int)
+        trace = WatchfulRecording(transform) if watchful else Recording(transform)
+        inputs = (_NamedInputs if watchful else _Inputs)(trace, holomorphic, allow_int)
         call_args = list(args)
         call_kwargs = kwargs
         if simple and highest < len(args):
@@ -149,6 +168,8 @@ def _value_and_grad(
             out, aux = split_aux(transform, fun, out)
             aux = lower_aux(transform, trace, aux)
         value = _scalar(transform, fun, trace, out, holomorphic)
+        if watchful:
+            check_connected(trace, disconnected, records, out, inputs.names)  # type: ignore[arg-type, attr-defined]  # a watchful one, with names
         if type(out) is RecordTracer and out.owner is trace:
             if trace.guarded:
                 trace.check_unchanged()
@@ -288,6 +309,25 @@ class _Inputs:
             results.append(part[0] if structure is None else tree.unflatten(structure, part))
             start += length
         return results
+
+
+class _NamedInputs(_Inputs):
+    """Inputs that keep the names of their leaves, in the order of the tracers."""
+
+    __slots__ = ("names",)
+
+    def __init__(self, trace: Recording, holomorphic: bool, allow_int: bool) -> None:
+        super().__init__(trace, holomorphic, allow_int)
+        self.names: list[str] = []
+
+    @override
+    def trace_argument(self, argument: Any, what: str, place: int | str) -> Any:
+        traced = super().trace_argument(argument, what, place)
+        for path, leaf in tree.flatten_with_path(argument)[0]:
+            if is_differentiable(leaf):
+                where = tree.keystr(path)
+                self.names.append(f"{what} {place!r}" + (f", leaf {where}" if where else ""))
+        return traced
 
 
 def _leaf_path(argument: Any, number: int) -> str:
