@@ -11,16 +11,24 @@ __all__ = [
     "ArgumentSelectionError",
     "BatchSizeError",
     "BatchedValueError",
+    "BranchError",
+    "BudgetError",
     "CallableError",
+    "CallbackError",
     "CapturedTracerError",
+    "CarryError",
+    "ControlFlowError",
     "CotangentError",
     "CustomRuleError",
+    "DefectiveMatrixError",
     "DisconnectedError",
     "DisconnectedWarning",
     "DroppedDerivativeError",
     "FuncgradError",
+    "GaugeError",
     "InputDtypeError",
     "LeakedTracerError",
+    "MultipleRootError",
     "MutatedArrayError",
     "NonLinearError",
     "NonScalarOutputError",
@@ -30,6 +38,8 @@ __all__ = [
     "TangentError",
     "TracerArrayConversionError",
     "TracerAssignmentError",
+    "UnboundAxisError",
+    "UnknownValueError",
     "UnsupportedFunctionError",
     "user_line",
 ]
@@ -62,6 +72,22 @@ class BatchedValueError(FuncgradError, TypeError):
     """
 
 
+class BranchError(FuncgradError, TypeError):
+    """The branches of a `cond` or `switch` return different structures, shapes or dtypes.
+
+    Fails: `vmap(lambda x: cond(x > 0, lambda: x, lambda: np.zeros(2)))(xs)`.
+    Mended: `vmap(lambda x: cond(x > 0, lambda: x, lambda: np.zeros(())))(xs)`.
+    """
+
+
+class BudgetError(FuncgradError, ValueError):
+    """No plan of recomputation stays inside the memory budget, or it is none.
+
+    Fails: `checkpoint(f, budget="1kB")` in a gradient by a large array.
+    Mended: the least possible budget, which the message names.
+    """
+
+
 class CapturedTracerError(FuncgradError, TypeError):
     """A function that must be given its traced values reached one through its closure.
 
@@ -74,6 +100,31 @@ class CallableError(FuncgradError, TypeError):
     """A transform was given a value in place of a function.
 
     Fails: `grad(f(x))`. Mended: `grad(f)(x)`.
+    """
+
+
+class CallbackError(FuncgradError, TypeError):
+    """A `pure_callback` returned what was not announced, or is to be differentiated or mapped.
+
+    Fails: `grad(lambda x: pure_callback(math.sin, x, x))(1.0)`.
+    Mended: `grad(lambda x: pure_callback(math.sin, x, x, jvp=rule))(1.0)`, with
+    `rule = lambda primals, tangents: (np.sin(primals[0]), np.cos(primals[0]) * tangents[0])`.
+    """
+
+
+class CarryError(FuncgradError, TypeError):
+    """The body of a loop returned a carry of another structure, shape or dtype than it was given.
+
+    Fails: `fori_loop(0, 3, lambda i, x: x / 2, 1)`: the integer becomes a float.
+    Mended: `fori_loop(0, 3, lambda i, x: x / 2, 1.0)`.
+    """
+
+
+class ControlFlowError(FuncgradError, ValueError, TypeError):
+    """An argument of a loop or branch, or what one of its functions returned, is of no use there.
+
+    Fails: `scan(lambda carry, x: carry + x, 0.0, xs)`: the body must return a pair.
+    Mended: `scan(lambda carry, x: (carry + x, None), 0.0, xs)`.
     """
 
 
@@ -90,6 +141,14 @@ class CustomRuleError(FuncgradError, TypeError):
 
     Fails: a `bwd` that returns one cotangent for a function of two arguments.
     Mended: `bwd` returns a tuple with one cotangent (or None, for zero) per argument.
+    """
+
+
+class DefectiveMatrixError(FuncgradError, ValueError):
+    """A matrix without a basis of eigenvectors, whose eigenvalues have no derivative.
+
+    Fails: `grad(lambda a: np.linalg.eigvals(a).real.max())(np.array([[1.0, 1.0], [0.0, 1.0]]))`.
+    Mended: a smooth function of the matrix itself, such as `np.trace(a @ a)` for Σ λ².
     """
 
 
@@ -114,6 +173,15 @@ class DroppedDerivativeError(FuncgradError, TypeError):
     """
 
 
+class GaugeError(FuncgradError, ValueError):
+    """A derivative that depends on an arbitrary choice of eigenvectors or singular vectors.
+
+    Fails: `grad(lambda a: np.linalg.eigh(a)[1][1, 0])(np.eye(2))`.
+    Mended: a function that is the same for each choice, such as a projector on all vectors of
+    equal eigenvalues, or a matrix whose eigenvalues are distinct.
+    """
+
+
 class InputDtypeError(FuncgradError, TypeError):
     """An argument to be differentiated is not a real or complex floating-point array.
 
@@ -126,6 +194,14 @@ class LeakedTracerError(FuncgradError, RuntimeError):
 
     Fails: `kept = []; grad(lambda x: kept.append(x) or x * x)(1.0); kept[0] + 1`.
     Mended: return the value: `grad(lambda x: (x * x, x), has_aux=True)(1.0)`.
+    """
+
+
+class MultipleRootError(FuncgradError, ValueError):
+    """The derivative of the roots of a polynomial was asked for where some of them are equal.
+
+    Fails: `jacrev(lambda p: np.roots(p).real)(np.array([1.0, -2.0, 1.0]))`.
+    Mended: `jacrev(lambda p: np.roots(p).real)(np.array([1.0, -2.0, 0.9]))`.
     """
 
 
@@ -191,6 +267,22 @@ class TracerAssignmentError(FuncgradError, TypeError):
     """Something tried to change a traced value, or a view of one, in place.
 
     Fails: `x[0] = 1.0` for a traced `x`. Mended: `x = x.at[0].set(1.0)`.
+    """
+
+
+class UnboundAxisError(FuncgradError, NameError, ValueError):
+    """A collective names an axis that no `vmap` around it has.
+
+    Fails: `vmap(lambda x: psum(x, "i"))(xs)`. Mended: `vmap(lambda x: psum(x, "i"),
+    axis_name="i")(xs)`.
+    """
+
+
+class UnknownValueError(FuncgradError, TypeError):
+    """A value was asked for where only shapes and dtypes are computed.
+
+    Fails: `eval_shape(lambda x: x[x > 0], x)`.
+    Mended: `eval_shape(lambda x: np.where(x > 0, x, 0.0), x)`.
     """
 
 

@@ -1,6 +1,7 @@
 """What bad input gets: the class of the error, what its message says, and nothing left behind."""
 
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -138,8 +139,8 @@ MISTAKES: dict[str, Mistake] = {
         of(lambda x: (x * np.ma.masked_array(X, [0, 1, 0])).sum()),
         errors.ObjectArrayError, ("MaskedArray", "np.where")),
     "unsupported function": (
-        of(lambda x: np.histogram(x)[0].sum()),
-        errors.UnsupportedFunctionError, ("numpy.histogram", THIS_FILE)),
+        of(lambda x: np.savetxt(os.devnull, x)),
+        errors.UnsupportedFunctionError, ("numpy.savetxt", THIS_FILE)),
     "in-place function": (
         of(lambda x: np.put(x, [0], 1.0)),
         errors.UnsupportedFunctionError, ("numpy.put", "set")),

@@ -3,8 +3,9 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-__all__ = ["MODES", "debug_mutation"]
+__all__ = ["MODES", "debug_mutation", "named_axis"]
 
 
 class _Modes(threading.local):
@@ -12,9 +13,11 @@ class _Modes(threading.local):
 
     Attributes:
         compare_everything: whether captured arrays are compared in full at the sweep.
+        axes: the named axes of the open `vmap`s as pairs (name, trace), the innermost last.
     """
 
     compare_everything = False
+    axes: tuple[tuple[Any, Any], ...] = ()
 
 
 MODES = _Modes()
@@ -46,3 +49,19 @@ def debug_mutation() -> Iterator[None]:
         yield
     finally:
         MODES.compare_everything = before
+
+
+@contextmanager
+def named_axis(name: Any, trace: Any) -> Iterator[None]:
+    """Inside the context, collectives find this trace by its name; `None` is no name.
+
+    A collective may have no traced operand (`psum(1, "i")`), so its axis cannot be found through
+    them.
+    """
+    before = MODES.axes
+    if name is not None:
+        MODES.axes = (*before, (name, trace))
+    try:
+        yield
+    finally:
+        MODES.axes = before

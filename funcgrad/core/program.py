@@ -1,17 +1,18 @@
 """Programs: a closed Wengert list as an immutable, printable, hashable value."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from funcgrad.core.foreign import is_foreign
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import bind
 from funcgrad.core.wengert import aval_of
 from funcgrad.errors import FuncgradError
 
-__all__ = ["Constant", "Equation", "Guard", "GuardError", "Program", "Variable"]
+__all__ = ["ASK", "Constant", "Equation", "Guard", "GuardError", "Program", "Variable"]
 
 
 class GuardError(FuncgradError, ValueError):
@@ -25,6 +26,7 @@ class Variable:
     number: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    like: Any = field(default=None, compare=False)
 
     def __str__(self) -> str:
         letters, number = "", self.number
@@ -50,8 +52,8 @@ class Constant:
         if type(value) is np.ndarray:
             value.flags.writeable = False  # its own copy, made when it was recorded
             self._key: Any = (value.shape, value.dtype, value.tobytes())
-        else:
-            self._key = (type(value), repr(value))
+        else:  # of an array of another library the elements are not looked at
+            self._key = (type(value), id(value) if is_foreign(value) else repr(value))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Constant) and self._key == other._key
@@ -94,14 +96,26 @@ class Guard:
         return f"guard {self.kind}({self.variable}) == {self.answer!r}"
 
 
-_ASK: dict[str, Callable[[Any], Any]] = {
+def _over_examples(reduce: Callable[[Any], Any]) -> Callable[[Any], bool]:
+    def ask(x: Any) -> bool:
+        while hasattr(x, "batched"):  # it has one value for each example of a vmap
+            x = x.value
+        return bool(reduce(x))
+
+    return ask
+
+
+ASK: dict[str, Callable[[Any], Any]] = {
     "bool": bool,
     "int": int,
     "float": float,
     "complex": complex,
     "index": int,
     "shape": np.shape,
+    "any": _over_examples(np.any),
+    "all": _over_examples(np.all),
 }
+"""What the kinds of guards ask of a value; `any` and `all` ask over the examples of all batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +166,7 @@ class Program:
             values[variable.number] = arg
         for item in self.items:
             if isinstance(item, Guard):
-                found = _ASK[item.kind](values[item.variable.number])
+                found = ASK[item.kind](values[item.variable.number])
                 if found != item.answer:
                     raise GuardError(
                         f"{self.name}: {item}, but it is {found!r} for these values. The program "

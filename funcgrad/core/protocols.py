@@ -20,6 +20,7 @@ from funcgrad.errors import (
 
 __all__ = ["DISPATCH", "UFUNC_METHODS", "ArrayLike", "dispatch", "implements", "is_operand"]
 
+_STANDARDS = ("2021.12", "2022.12", "2023.12", "2024.12")
 DISPATCH: dict[Any, Callable[..., Any]] = {}
 """`{NumPy callable: the same on traced values}`; filled once, at import."""
 
@@ -266,14 +267,35 @@ class ArrayLike:
             f"a traced value of shape {self.shape} was to become a plain array at {user_line()}. "
             "Its derivative would be lost. Build arrays of traced values with np.stack([...]) or "
             "np.concatenate([...]) in place of np.array([...]), convert with "
-            "funcgrad.numpy.asarray(x), write a.at[i].set(x) (funcgrad.numpy.at(a) for a plain a) "
-            "in place of a[i] = x, index a plain table with "
+            "funcgrad.numpy.asarray(x) (array, full, arange, select and vectorize of "
+            "funcgrad.numpy take traced values too), write a.at[i].set(x) (funcgrad.numpy.at(a) "
+            "for a plain a) in place of a[i] = x, index a plain table with "
             "funcgrad.numpy.asarray(table)[i], or use stop_gradient(x)."
         )
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        del api_version
+        if api_version is not None and api_version not in _STANDARDS:
+            raise ValueError(
+                f"__array_namespace__: api_version={api_version!r}. funcgrad.numpy follows the "
+                f"array API standard of {', '.join(_STANDARDS)}. Ask for one of them, or leave "
+                "api_version away."
+            )
         return DISPATCH["namespace"]()
+
+    def to_device(self, device: str, /, *, stream: Any = None) -> Any:
+        """The value itself: the only device is `"cpu"`, as for ndarray."""
+        if device != "cpu" or stream is not None:
+            raise ValueError(
+                f"to_device: device={device!r}, stream={stream!r}. Traced values are on the cpu. "
+                "Leave it away."
+            )
+        return self
+
+    def __dlpack__(self, **_options: Any) -> NoReturn:
+        self.__array__()
+
+    def __dlpack_device__(self) -> NoReturn:
+        self.__array__()
 
     # Python's questions -----------------------------------------------------------------------
     __float__ = _refuse_number("float()")
@@ -362,14 +384,36 @@ class ArrayLike:
     argmax, argmin, argsort = _method(np.argmax), _method(np.argmin), _method(np.argsort)
     argpartition, choose = _method(np.argpartition), _method(np.choose)
     clip, conj, conjugate = _method(np.clip), _method(np.conjugate), _method(np.conjugate)
-    copy, cumsum, cumprod = _method(np.copy), _method(np.cumsum), _method(np.cumprod)
+    cumsum, cumprod = _method(np.cumsum), _method(np.cumprod)
     diagonal, dot = _method(np.diagonal), _method(np.dot)
     max, min, mean = _method(np.max), _method(np.min), _method(np.mean)
     nonzero, prod, ravel = _method(np.nonzero), _method(np.prod), _method(np.ravel)
     repeat, round, searchsorted = _method(np.repeat), _method(np.round), _method(np.searchsorted)
     squeeze, std, sum = _method(np.squeeze), _method(np.std), _method(np.sum)
     swapaxes, take, trace = _method(np.swapaxes), _method(np.take), _method(np.trace)
-    var, astype = _method(np.var), _method(np.astype)
+    var = _method(np.var)
+
+    def astype(
+        self,
+        dtype: Any,
+        order: str = "K",
+        casting: Any = "unsafe",
+        subok: bool = True,
+        copy: bool = True,
+    ) -> Any:
+        """See `numpy.ndarray.astype`."""
+        del subok
+        if casting != "unsafe" and not np.can_cast(self.dtype, dtype, casting):
+            raise TypeError(
+                f"Cannot cast array data from {self.dtype!r} to {np.dtype(dtype)!r} according to "
+                f"the rule {casting!r}"
+            )
+        x = DISPATCH[np.astype](self, dtype, copy=copy)
+        return x if order == "K" else DISPATCH[np.copy](x, order=order)
+
+    def copy(self, order: str = "C") -> Any:
+        """A copy, by default with its elements in C order; see `numpy.copy`."""
+        return DISPATCH[np.copy](self, order=order)
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
         """See `numpy.reshape`."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
+from funcgrad.core.foreign import NATIVE, apply
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.protocols import ArrayLike
 from funcgrad.errors import (
@@ -112,13 +113,19 @@ def check_operand(primitive: Primitive, array: Any) -> None:
 def bind(primitive: Primitive, *args: Any, **params: Any) -> Any:
     """Apply a primitive: the trace of the highest identity among the operands decides how."""
     top: Any = None
+    foreign = False
     for arg in args:
         if isinstance(arg, Tracer):
             if top is None or arg.owner.id > top.id:
                 top = arg.owner
-        elif type(arg) is np.ndarray and arg.dtype.kind in "OSUVMm":
-            check_operand(primitive, arg)
+        elif type(arg) is np.ndarray:
+            if arg.dtype.kind in "OSUVMm":
+                check_operand(primitive, arg)
+        elif type(arg) not in NATIVE:
+            foreign = True
     if top is None:
+        if foreign:
+            return apply(primitive, args, params)
         return primitive.value(*args, **params)
     if not top.open:
         raise leaked(top.transform)

@@ -12,12 +12,14 @@ hold the first positions, as `None`. Later records only point to earlier ones, s
 backwards is in reverse topological order.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from funcgrad.core.foreign import NATIVE, likeness_of
 from funcgrad.core.primitive import Primitive, Pull
+from funcgrad.core.tracer import plain_value
 
 __all__ = ["Aval", "Partials", "Record", "aval_of"]
 
@@ -26,10 +28,11 @@ Record: TypeAlias = tuple[Primitive, int | tuple[int, ...], Pull | None, Any]
 
 @dataclass(frozen=True, slots=True)
 class Aval:
-    """Shape and dtype of a value that need not be kept alive."""
+    """Shape and dtype of a value that need not be kept alive, and of what kind it is."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    like: Any = field(default=None, compare=False)
 
     @property
     def ndim(self) -> int:
@@ -50,16 +53,26 @@ def aval_of(value: Any) -> Aval:
     dtype = getattr(value, "dtype", None)
     if dtype is None:
         return Aval((), np.result_type(type(value)))
-    return Aval(value.shape, dtype)
+    if type(value) in NATIVE:
+        return Aval(value.shape, dtype)
+    return Aval(value.shape, dtype, _likeness(value))
+
+
+def _likeness(value: Any) -> Any:
+    """Of the plain value below all transforms; `vmap` has put axes in front of its chunks."""
+    like = likeness_of(plain_value(value))
+    return like[len(like) - len(value.shape) :] if type(like) is tuple else like
 
 
 class Partials(dict[int, Any]):
-    """Cotangent of a record with several results: `{position of the result: cotangent}`."""
+    """Cotangent of a record with several results: `{position of the result: cotangent}`.
+
+    It is owned by one sweep; `+` changes it in place, so that many results cost linear time.
+    """
 
     __slots__ = ()
 
     def __add__(self, other: "Partials") -> "Partials":
-        total = Partials(self)
         for position, ct in other.items():
-            total[position] = total[position] + ct if position in total else ct
-        return total
+            self[position] = self[position] + ct if position in self else ct
+        return self

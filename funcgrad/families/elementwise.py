@@ -6,9 +6,9 @@ result to that of the operand (then summed over the axes along which the operand
 parameter that starts with `_` is not read, and not kept.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,7 @@ class Elementwise:
                 part = dot if rule is None else rule(out, *args, dot)
                 total = part if total is None else total + part
         if shape_of(total) != shape_of(out):
-            total = DISPATCH[np.broadcast_to](total, shape_of(out))
+            total = DISPATCH["spread as"](total, out)
         return total
 
     def vjp(
@@ -287,11 +287,8 @@ def elementwise(
         if operator is not None:
             setattr(RecordTracer, operator, lambda x: function(x))
     else:
-        function, reflected = _binary(ufunc, primitive, operator, table, general, same)
-        if operator is not None:
-            _set_operator(_SPECIAL[operator], primitive.name, function, reflected)
+        function = _binary(ufunc, primitive, operator, table, general, same)
     function.__doc__ = f"`numpy.{ufunc.__name__}` on plain and traced values."
-    _share_methods(function, ufunc)
     DISPATCH[ufunc] = function
     return function
 
@@ -306,37 +303,32 @@ def _binary(
     table: Elementwise,
     general: Any,
     same: tuple[str, Pull] | None,
-) -> tuple[Callable[..., Any], Callable[..., Any]]:
+) -> Callable[..., Any]:
+    """The fast path of two operands; the recording tracer gets it as its operator, too.
+
+    The operator is NotImplemented for foreign types where it is not fast.
+    """
     masks = ((True, False), (False, True), (True, True))
-    return binary_fast_path(
+    path = functools.partial(
+        binary_fast_path,
         primitive,
         ufunc,
         operator,
         {mask: table.pull(mask) for mask in masks},
-        general,
         weak_only_safe=operator in ("+", "-", "*"),
         same=same,
         broadcast=table.broadcast,
     )
+    if operator is not None:
 
+        def general_operator(x: Any, y: Any) -> Any:
+            return general(x, y) if is_operand(x) and is_operand(y) else NotImplemented
 
-def _set_operator(
-    stem: str, name: str, function: Callable[..., Any], reflected: Callable[..., Any]
-) -> None:
-    """Give the recording tracer an operator: the fast path, but NotImplemented for foreign types.
-
-    It is the code of the function, with another name to go to where it is not fast.
-    """
-    names = dict(function.__globals__)
-    general = names["general"]
-
-    def general_operator(x: Any, y: Any) -> Any:
-        return general(x, y) if is_operand(x) and is_operand(y) else NotImplemented
-
-    names["general"] = general_operator
-    names[name] = FunctionType(function.__code__, names)
-    setattr(RecordTracer, f"__{stem}__", names[name])
-    setattr(RecordTracer, f"__r{stem}__", FunctionType(reflected.__code__, names))
+        quick, reflected = path(general=general_operator, as_operator=True)
+        stem = _SPECIAL[operator]
+        setattr(RecordTracer, f"__{stem}__", quick)
+        setattr(RecordTracer, f"__r{stem}__", reflected)
+    return path(general=general)[0]
 
 
 def _general(
@@ -352,13 +344,6 @@ def _general(
 
     function.__name__ = primitive.name
     return function
-
-
-def _share_methods(function: Any, ufunc: Any) -> None:
-    """Give the function the ufunc's `reduce`, `outer`, ..., which dispatch on their operands."""
-    if isinstance(ufunc, np.ufunc):
-        for method in ("accumulate", "at", "outer", "reduce", "reduceat"):
-            setattr(function, method, getattr(ufunc, method))
 
 
 def _with_options(ufunc: Any, function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -392,7 +377,6 @@ def piecewise_constant(
     function.__doc__ = (
         f"`numpy.{primitive.name}` on plain and traced values; its derivative is zero."
     )
-    _share_methods(function, ufunc)
     DISPATCH[ufunc] = function
     return function
 

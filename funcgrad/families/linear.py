@@ -52,7 +52,7 @@ def linear(
     def jvp(out: Any, args: Sequence[Any], dots: Sequence[Any], params: dict[str, Any]) -> Any:
         del out
         operands = [
-            arg if not has_transpose(i) else zeros_like(arg) if dot is None else dot
+            arg if not has_transpose(i) else _zeros(arg) if dot is None else dot
             for i, (arg, dot) in enumerate(zip(args, dots, strict=True))
         ]
         return bind(primitive, *operands, **params)
@@ -94,6 +94,11 @@ def linear(
         )
     )
     return primitive
+
+
+def _zeros(x: Any) -> Any:
+    """Zeros like an operand; of a Python number a weak one, which leaves float32 alone."""
+    return zeros_like(x) if hasattr(x, "dtype") else type(x)(0)
 
 
 def cast(ct: Any, aval: Any) -> Any:

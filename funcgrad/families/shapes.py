@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.foreign import is_foreign, zeros_of
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Tracer, plain_value
 from funcgrad.core.wengert import Aval
@@ -25,6 +26,7 @@ __all__ = [
     "is_complex",
     "masked",
     "negative_axes",
+    "one_like",
     "product_to",
     "rank_of",
     "shape_of",
@@ -104,10 +106,20 @@ def zeros_like(x: Any, shape: tuple[int, ...] | None = None, dtype: Any = None) 
     shape = shape_of(x) if shape is None else shape
     value = plain_value(x)
     if isinstance(value, Aval):
+        if value.like is not None:
+            return zeros_of(value.like, shape, value.dtype if dtype is None else dtype)
         return np.zeros(shape, value.dtype if dtype is None else dtype)[()]
     if isinstance(value, float | int | complex) or np.isscalar(value):
         return np.zeros(shape, np.result_type(value) if dtype is None else dtype)[()]
     return np.zeros_like(value, shape=shape, dtype=dtype)
+
+
+def one_like(value: Any) -> Any:
+    """The cotangent that a sweep begins with: of the dtype and the library of the value."""
+    if not hasattr(value, "dtype"):
+        return np.float64(1)
+    one = value.dtype.type(1)
+    return zeros_like(value) + one if is_foreign(plain_value(value)) else one
 
 
 def unbroadcast(ct: Any, shape: tuple[int, ...]) -> Any:

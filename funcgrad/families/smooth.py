@@ -29,6 +29,7 @@ def smooth(
     domain: tuple[tuple[float, float], ...] = (),
     analytic: bool = True,
     linear: tuple[Mask, ...] = (),
+    apply: Callable[[Sequence[Any], dict[str, Any]], Any] | None = None,
 ) -> Primitive:
     """Declare a primitive by its jvp.
 
@@ -42,6 +43,7 @@ def smooth(
         domain: where it is smooth (for the law tests).
         analytic: whether the rule holds for complex operands too.
         linear: combinations of active operands in which it is linear.
+        apply: what a program calls in place of `bind`.
 
     Returns:
         The primitive, registered.
@@ -62,6 +64,7 @@ def smooth(
             linear_in=lambda active: tuple(active) in linear,
             domain=domain,
             analytic=analytic,
+            apply=apply,
         )
     )
     return primitive

@@ -2,6 +2,9 @@
 
 A tracer is batched (its value has the axis) or not: arguments that `vmap` does not map are wrapped
 all the same, so that NumPy dispatches on them. Its shape is that of one example.
+
+An operation between the examples (`all_gather`) has the `Axis` of its trace among the operands: the
+trace of that axis applies it, every other one passes it on.
 """
 
 from collections.abc import Sequence
@@ -11,9 +14,9 @@ from typing_extensions import override
 
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import Trace, Tracer, bind
-from funcgrad.errors import BatchedValueError, FuncgradError, user_line
+from funcgrad.errors import BatchedValueError, FuncgradError, UnboundAxisError, user_line
 
-__all__ = ["Batch", "BatchTracer"]
+__all__ = ["MINE", "UNKNOWN", "Axis", "Batch", "BatchTracer", "differs"]
 
 _WAY = (
     "Python can go only one way for all examples. Use np.where(condition, a, b) in place of an if, "
@@ -103,14 +106,55 @@ class BatchTracer(Tracer):
         return f"BatchTracer({self.value!r}, {kind})"
 
 
+class Axis(Tracer):
+    """Stands for a mapped axis among the operands of an operation between its examples."""
+
+    __slots__ = ()
+    made_by = None
+    owner: "Batch"
+
+    def __init__(self, owner: "Batch") -> None:
+        self.value = 0
+        self.owner = owner
+
+
+MINE: Any = object()
+"""What the batch rule of an operation between examples gets in place of its own axis."""
+
+
+UNKNOWN: Any = object()
+"""Says nothing of what a batch stands for."""
+
+
+def differs(x: Any) -> bool:
+    """Whether a value differs between the examples of any batch, at any depth of its tower."""
+    while isinstance(x, Tracer):
+        if type(x) is BatchTracer and x.batched:
+            return True
+        x = x.value
+    return False
+
+
 class Batch(Trace):
-    """The trace of `vmap`."""
+    """The trace of `vmap`.
 
-    __slots__ = ("size",)
+    Attributes:
+        size: number of examples.
+        name: what collectives call its axis, `None` if it has no name.
+        stands_for: the trace whose examples are computed again in this one, which therefore answers
+            to its axis; `None` for one of its own. Where nothing is said, operations between
+            examples are refused.
+    """
 
-    def __init__(self, transform: str, size: int) -> None:
+    __slots__ = ("name", "size", "stands_for")
+
+    def __init__(
+        self, transform: str, size: int, name: Any = None, stands_for: Any = UNKNOWN
+    ) -> None:
         super().__init__(transform)
         self.size = size
+        self.name = name
+        self.stands_for: Batch | None = stands_for
 
     @override
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
@@ -120,6 +164,8 @@ class Batch(Trace):
             if type(arg) is BatchTracer and arg.owner is self:
                 values.append(arg.value)
                 batched.append(arg.batched)
+            elif type(arg) is Axis and self._answers_to(arg):
+                return self._between_examples(primitive, args[0], params)
             else:
                 values.append(arg)
                 batched.append(False)
@@ -139,6 +185,30 @@ class Batch(Trace):
         if type(out) is tuple:
             return tuple(BatchTracer(item, any_batched, self, primitive) for item in out)
         return BatchTracer(out, any_batched, self, primitive)
+
+    def flag(self, x: Any) -> bool | None:
+        """Whether a value differs between the examples of this trace; `None` for its `Axis`."""
+        if type(x) is Axis and x.owner is self:
+            return None
+        return type(x) is BatchTracer and x.owner is self and x.batched
+
+    def _answers_to(self, axis: Axis) -> bool:
+        if axis.owner is self or axis.owner is self.stands_for:
+            return True
+        if self.stands_for is UNKNOWN:
+            raise UnboundAxisError(
+                f"{self.transform}: an operation between the examples of {axis.owner.name!r} at "
+                f"{user_line()}, in something that is computed again for all of them. Which of "
+                "them belong together is not known there. Take the collective out of that function."
+            )
+        return False
+
+    def _between_examples(self, primitive: Primitive, x: Any, params: dict[str, Any]) -> Any:
+        """Apply an operation along the axis of this trace; its rule says what the result is."""
+        mine = type(x) is BatchTracer and x.owner is self
+        value, batched = (x.value, x.batched) if mine else (x, False)
+        out, kind = primitive.batch(self.size, (batched, False), (value, MINE), params)
+        return out if kind is None else BatchTracer(out, kind, self, primitive)
 
 
 def _of_one_example(primitive: Primitive, size: int, args: Sequence[Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 from typing_extensions import override
 
+from funcgrad.core.foreign import NATIVE, is_chunked, snapshot
 from funcgrad.core.modes import MODES
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.protocols import DISPATCH
@@ -100,11 +101,13 @@ def is_unchanged(array: np.ndarray[Any, Any], before: bytes) -> bool:
 class Recording(Trace):
     """The trace of reverse mode: `records` is the Wengert list."""
 
-    __slots__ = ("guarded", "parts", "records")
+    __slots__ = ("expands", "guarded", "parts", "records")
     records: Any
     guarded: dict[int, tuple[np.ndarray[Any, Any], bytes]]
     parts: dict[int, int]
     """Positions of values that x[key] was taken of; see `funcgrad.primitives.slicing`."""
+    expands: bool
+    """Whether there are checkpoints; see `funcgrad.interpreters.sweep.expanded`."""
 
     def __init__(self, transform: str) -> None:
         self.id = next_id()  # as Trace.__init__, without the call
@@ -113,6 +116,7 @@ class Recording(Trace):
         self.records = []
         self.guarded = {}
         self.parts = {}
+        self.expands = False
 
     def input(self, value: Any) -> RecordTracer:
         """A tracer for one differentiated argument."""
@@ -144,7 +148,7 @@ class Recording(Trace):
             else:
                 values.append(arg)
                 active.append(False)
-                if isinstance(arg, np.ndarray):
+                if isinstance(arg, np.ndarray) or (type(arg) not in NATIVE and is_chunked(arg)):
                     constants.append(arg)
         out = bind(primitive, *values, **params)
         if primitive.vjp is None:
@@ -189,7 +193,7 @@ class Recording(Trace):
     def capture(self, array: Any) -> Any:
         """The array as a record may keep it: a copy of a small one, a guarded large one."""
         if not isinstance(array, np.ndarray):
-            return array
+            return snapshot(array)
         if array.nbytes <= SMALL:
             return np.array(array)
         return self.guard(array)
@@ -206,7 +210,7 @@ class Recording(Trace):
     def _protect(self, residuals: Any, constants: list[Any]) -> Any:
         if type(residuals) is tuple:
             return tuple(self._protect(residual, constants) for residual in residuals)
-        if isinstance(residuals, np.ndarray) and any(residuals is c for c in constants):
+        if any(residuals is c for c in constants):
             return self.capture(residuals)
         return residuals
 

@@ -4,10 +4,14 @@ They handle what occurs almost always, with the fewest interpreter steps: operan
 equal shapes and dtypes, or one such operand beside a plain array of the same kind or a Python
 number. Everything else goes to the general path (`bind`), which gives the same results. A generated
 function can be stepped through in a debugger, because its source is entered into `linecache`.
+
+Compiling them all would take half of the import's time, so each is compiled when it is first
+called: it starts with the code of a stub, which gives the function its own code and calls it again.
 """
 
 import linecache
 from collections.abc import Callable
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -41,8 +45,8 @@ def {name}(x, /, **options):
 """
 
 _BINARY = """\
-def {name}(x, y, /):
-    if type(x) is RecordTracer:
+def {name}(x, y, /{taken}):
+{options}    if type(x) is RecordTracer:
         xv = x.value
         if (type(y) is float or type(y) is int){weak_x}:
             z = {expression_y}
@@ -75,19 +79,60 @@ def {name}(x, y, /):
 {append_broadcast_y}{append_y}        elif type(x) is float64 and type(yv) is float64:
             z = {expression_x}
 {append_ys}    return general(x, y)
+"""
 
-
-def {name}_reflected(y, x, /):
-    return {name}(x, y)
+_OPTIONS = """\
+    if options:
+        return general(x, y, **options)
 """
 
 
-def _compile(name: str, source: str, names: dict[str, Any]) -> dict[str, Any]:
-    filename = f"<funcgrad fast path of {name}>"
+def _reflected(y: Any, x: Any, /) -> Any:
+    return itself(x, y)  # type: ignore[name-defined]  # noqa: F821  # in the globals it is given
+
+
+def _unary_stub(x: Any, /, **options: Any) -> Any:
+    write()  # type: ignore[name-defined]  # noqa: F821  # likewise
+    return itself(x, **options)  # type: ignore[name-defined]  # noqa: F821  # likewise
+
+
+def _binary_stub(x: Any, y: Any, /, **options: Any) -> Any:
+    write()  # type: ignore[name-defined]  # noqa: F821  # likewise
+    return itself(x, y, **options)  # type: ignore[name-defined]  # noqa: F821  # likewise
+
+
+def _operator_stub(x: Any, y: Any, /) -> Any:
+    write()  # type: ignore[name-defined]  # noqa: F821  # likewise
+    return itself(x, y)  # type: ignore[name-defined]  # noqa: F821  # likewise
+
+
+def _lazy(
+    name: str, title: str, stub: Any, names: dict[str, Any], source: Callable[[], str]
+) -> Callable[..., Any]:
+    """A function that is compiled from its source when it is first called.
+
+    Args:
+        name: of the function in its source.
+        title: what debuggers show as its file.
+        stub: with the signature of the function; its code asks for the real one.
+        names: the function's globals.
+        source: writes the source.
+    """
     names["__name__"] = __name__  # error messages look for the first frame outside funcgrad
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    exec(compile(source, filename, "exec"), names)  # our own templates
-    return names
+    function = FunctionType(stub.__code__, names, name)
+
+    def write() -> None:
+        text, filename = source(), f"<funcgrad fast path of {title}>"
+        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+        (code,) = (
+            constant
+            for constant in compile(text, filename, "exec").co_consts
+            if isinstance(constant, CodeType)
+        )
+        function.__code__ = code
+
+    names["write"], names["itself"] = write, function
+    return function
 
 
 def _residuals(keep: str, x: str, y: str) -> str:
@@ -126,11 +171,11 @@ def unary_fast_path(
     if real_only:
         plain = "type(xv) is float64 or (type(xv) is ndarray and xv.dtype.kind == 'f')"
     name = primitive.name
-    source = _UNARY.format(
-        name=name,
-        plain=plain,
-        append=_append("x", "x.index", "pull", _residuals(keep, "xv", ""), 12),
-    )
+
+    def source() -> str:
+        append = _append("x", "x.index", "pull", _residuals(keep, "xv", ""), 12)
+        return _UNARY.format(name=name, plain=plain, append=append)
+
     names: dict[str, Any] = {
         "RecordTracer": RecordTracer,
         "float64": np.float64,
@@ -142,8 +187,7 @@ def unary_fast_path(
         "pull": pull,
         "ufunc": ufunc,
     }
-    function: Callable[..., Any] = _compile(name, source, names)[name]
-    return function
+    return _lazy(name, name, _unary_stub, names, source)
 
 
 def binary_fast_path(
@@ -155,6 +199,7 @@ def binary_fast_path(
     weak_only_safe: bool,
     same: tuple[str, Pull] | None,
     broadcast: Callable[..., tuple[Pull | None, Any]],
+    as_operator: bool = False,
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The function of two operands that records quickly, and its reflection.
 
@@ -169,30 +214,72 @@ def binary_fast_path(
             `/` and `**`, which raise where NumPy gives inf.
         same: what to keep, and the pull, where both operands are one traced value.
         broadcast: `(z, x, y, active) -> (pull, residuals)` for operands of different shapes.
+        as_operator: whether to leave out NumPy's options, which take time even if none is given.
 
     Returns:
-        `f(x, y)` and `f_reflected(y, x)`.
+        `f(x, y, **options)`, or `f(x, y)`, and `f_reflected(y, x)`.
     """
     name = primitive.name
+    names: dict[str, Any] = {
+        "BOTH": (True, True),
+        "RecordTracer": RecordTracer,
+        "X": (True, False),
+        "Y": (False, True),
+        "broadcast": broadcast,
+        "float64": np.float64,
+        "general": general,
+        "ndarray": np.ndarray,
+        "new": object.__new__,
+        "position_of": position_of,
+        "primitive": primitive,
+        "pull_same": None if same is None else same[1],
+        "pull_x": rules[True, False][1],
+        "pull_xy": rules[True, True][1],
+        "pull_y": rules[False, True][1],
+        "ufunc": ufunc,
+    }
+    keeps = {active: keep for active, (keep, _) in rules.items()}
+
+    def source() -> str:
+        return _binary_source(
+            name, symbol, keeps, None if same is None else same[0], weak_only_safe, as_operator
+        )
+
+    title = f"operator {symbol}" if as_operator else name
+    stub = _operator_stub if as_operator else _binary_stub
+    function = _lazy(name, title, stub, names, source)
+    return function, FunctionType(_reflected.__code__, names, f"{name}_reflected")
+
+
+def _binary_source(
+    name: str,
+    symbol: str | None,
+    keeps: dict[tuple[bool, bool], str],
+    keep_same: str | None,
+    weak_only_safe: bool,
+    as_operator: bool,
+) -> str:
+    """The template for these rules; the arguments are those of `binary_fast_path`."""
 
     def expression(x: str, y: str) -> str:
         return f"ufunc({x}, {y})" if symbol is None else f"{x} {symbol} {y}"
 
-    (keep_x, pull_x), (keep_y, pull_y) = rules[True, False], rules[False, True]
-    keep_xy, pull_xy = rules[True, True]
+    keep_x, keep_y, keep_xy = keeps[True, False], keeps[False, True], keeps[True, True]
     captured = "{v} = {a}.copy() if {a}.nbytes <= {small} else {t}.owner.guard({a})\n"
     capture_y = captured.format(v="yv", a="y", t="x", small=SMALL) if "y" in keep_x else ""
     capture_x = captured.format(v="xv", a="x", t="y", small=SMALL) if "x" in keep_y else ""
     append_same = append_same_2 = ""
-    if same is not None:
-        kept = _residuals(same[0], "xv", "xv")
+    if keep_same is not None:
+        kept = _residuals(keep_same, "xv", "xv")
         append_same, append_same_2 = (
             " " * indent + "if x is y:\n" + _append("x", "x.index", "pull_same", kept, indent + 4)
             for indent in (24, 20)
         )
     both = "(x.index, y.index)"
-    source = _BINARY.format(
+    return _BINARY.format(
         name=name,
+        taken="" if as_operator else ", **options",
+        options="" if as_operator else _OPTIONS,
         weak_x="" if weak_only_safe else " and type(xv) is not float",
         weak_y="" if weak_only_safe else " and type(yv) is not float",
         expression=expression("xv", "yv"),
@@ -214,23 +301,3 @@ def binary_fast_path(
         capture_x=" " * 16 + capture_x if capture_x else "",
         append_y=_append("y", "y.index", "pull_y", _residuals(keep_y, "xv", "yv"), 16),
     )
-    names: dict[str, Any] = {
-        "BOTH": (True, True),
-        "RecordTracer": RecordTracer,
-        "X": (True, False),
-        "Y": (False, True),
-        "broadcast": broadcast,
-        "float64": np.float64,
-        "general": general,
-        "ndarray": np.ndarray,
-        "new": object.__new__,
-        "position_of": position_of,
-        "primitive": primitive,
-        "pull_same": None if same is None else same[1],
-        "pull_x": pull_x,
-        "pull_xy": pull_xy,
-        "pull_y": pull_y,
-        "ufunc": ufunc,
-    }
-    _compile(name, source, names)
-    return names[name], names[f"{name}_reflected"]

@@ -36,25 +36,26 @@ class StageTracer(Tracer):
         self.owner = owner
         self.made_by = made_by
 
-    def _guarded(self, kind: str, answer: Any) -> Any:
+    def guarded(self, kind: str, answer: Any) -> Any:
+        """Write down an answer that Python is given."""
         self._check_plain(kind)
         self.owner.items.append(Guard(self.variable, kind, answer))
         return answer
 
     def __bool__(self) -> bool:
-        return bool(self._guarded("bool", bool(self.value)))
+        return bool(self.guarded("bool", bool(self.value)))
 
     def __float__(self) -> Any:
-        return self._guarded("float", float(self.value))
+        return self.guarded("float", float(self.value))
 
     def __complex__(self) -> Any:
-        return self._guarded("complex", complex(self.value))
+        return self.guarded("complex", complex(self.value))
 
     def __int__(self) -> Any:
-        return self._guarded("int", int(self.value))
+        return self.guarded("int", int(self.value))
 
     def __index__(self) -> Any:
-        return self._guarded("index", operator.index(self.value))
+        return self.guarded("index", operator.index(self.value))
 
     def item(self) -> Any:
         """The one element as a Python number; recorded as a guard."""
@@ -77,7 +78,7 @@ class Stage(Trace):
     def variable(self, value: Any) -> Variable:
         """A new variable for a value."""
         aval = aval_of(value)
-        return Variable(self.next_number(), aval.shape, aval.dtype)
+        return Variable(self.next_number(), aval.shape, aval.dtype, aval.like)
 
     def input(self, value: Any) -> StageTracer:
         """A tracer for one argument of the program."""

@@ -1,11 +1,12 @@
 """The chain rule: one walk over the Wengert list, latest record first."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from funcgrad.core.primitive import Pull
 from funcgrad.core.wengert import Record
 
-__all__ = ["sweep"]
+__all__ = ["expanded", "sweep"]
 
 
 def sweep(latest_first: Iterable[Record], cts: list[Any]) -> None:
@@ -43,3 +44,39 @@ def sweep(latest_first: Iterable[Record], cts: list[Any]) -> None:
     except Exception as error:
         error.add_note(f"in the reverse sweep, at the derivative of {primitive}")
         raise
+
+
+def expanded(latest_first: Iterable[Record], cts: list[Any]) -> Iterator[Record]:
+    """The records of a trace with checkpoints, for a sweep with these cotangents.
+
+    The operations inside of a checkpoint would each add to the cotangents of its operands, one
+    after the other. Sums of floating-point numbers depend on the order, so the pull of a checkpoint
+    (which has `with_seeds`) is given what has been added up so far, and returns the new sums. The
+    cotangents are passed on in lists that are emptied, so that none lives longer than it must.
+    """
+    for record in latest_first:
+        primitive, parents, pull, residuals = record
+        with_seeds = getattr(pull, "with_seeds", None)
+        if with_seeds is not None:
+            own = (parents,) if isinstance(parents, int) else parents
+            yield primitive, (), _into(cts, own, with_seeds), residuals
+        else:
+            yield record
+
+
+def _into(cts: list[Any], parents: Sequence[int], pull: Any) -> Pull:
+    """A pull that puts the new sums where they belong itself, and returns nothing."""
+
+    def pull_into(ct: Any, residuals: Any) -> tuple[()]:
+        seeds = []
+        for parent in parents:
+            seeds.append(cts[parent])
+            cts[parent] = None
+        given = [ct, seeds]
+        del ct, seeds
+        for parent, part in zip(parents, pull(given, residuals), strict=True):
+            before = cts[parent]
+            cts[parent] = part if before is None else before + part
+        return ()
+
+    return pull_into

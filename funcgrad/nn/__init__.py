@@ -26,7 +26,18 @@ from funcgrad.nn.losses import (
     softmax_cross_entropy_with_integer_labels,
 )
 from funcgrad.nn.normalisers import log_softmax, logsumexp, softmax
-from funcgrad.nn.special import digamma, erf, erfc, expit, lgamma, polygamma
+from funcgrad.nn.special import (
+    digamma,
+    erf,
+    erfc,
+    erfcx,
+    erfinv,
+    expit,
+    lgamma,
+    log_ndtr,
+    ndtri,
+    polygamma,
+)
 
 __all__ = [
     "bce_with_logits",
@@ -35,14 +46,18 @@ __all__ = [
     "elu",
     "erf",
     "erfc",
+    "erfcx",
+    "erfinv",
     "expit",
     "gelu",
     "hard_tanh",
     "leaky_relu",
     "lgamma",
+    "log_ndtr",
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
+    "ndtri",
     "one_hot",
     "polygamma",
     "relu",

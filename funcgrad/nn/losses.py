@@ -8,7 +8,7 @@ from funcgrad.families.shapes import dtype_of, negative_axis, shape_of
 from funcgrad.interpreters.record import RecordTracer
 from funcgrad.primitives import loss
 from funcgrad.primitives.special import as_real, softplus
-from funcgrad.primitives.structural import broadcast_to
+from funcgrad.primitives.structural import astype, broadcast_to
 
 __all__ = [
     "bce_with_logits",
@@ -221,4 +221,4 @@ def _fitted(name: str, what: str, x: Any, logits: Any) -> Any:
 
 
 def _cast(x: Any, dtype: np.dtype[Any]) -> Any:
-    return x.astype(dtype) if hasattr(x, "astype") else dtype.type(x)
+    return astype(x, dtype) if hasattr(x, "dtype") else dtype.type(x)

@@ -2,9 +2,20 @@
 
 from typing import Any
 
-from funcgrad.primitives import special
+from funcgrad.primitives import special, special_functions
 
-__all__ = ["digamma", "erf", "erfc", "expit", "lgamma", "polygamma"]
+__all__ = [
+    "digamma",
+    "erf",
+    "erfc",
+    "erfcx",
+    "erfinv",
+    "expit",
+    "lgamma",
+    "log_ndtr",
+    "ndtri",
+    "polygamma",
+]
 
 
 def erf(x: Any) -> Any:
@@ -37,6 +48,70 @@ def erfc(x: Any) -> Any:
         np.float64(2.088487583762545e-45)
     """
     return special.erfc(x)
+
+
+def erfcx(x: Any) -> Any:
+    """Scaled complementary error function exp(x²) erfc(x).
+
+    Args:
+        x: real array of any shape.
+
+    Returns:
+        An array of the same shape and dtype, within 8 ulp.
+
+    Example:
+        >>> erfcx(100.0)
+        np.float64(0.00564161)
+    """
+    return special_functions.erfcx(x)
+
+
+def erfinv(x: Any) -> Any:
+    """The y with erf(y) = x.
+
+    Args:
+        x: real array of any shape; outside of [-1, 1] the result is nan.
+
+    Returns:
+        An array of the same shape and dtype, within 8 ulp.
+
+    Example:
+        >>> erfinv(0.5)
+        np.float64(0.47693628)
+    """
+    return special_functions.erfinv(x)
+
+
+def ndtri(p: Any) -> Any:
+    """Quantile of the normal distribution: the x below which a share p lies.
+
+    Args:
+        p: real array of any shape; outside of [0, 1] the result is nan.
+
+    Returns:
+        An array of the same shape and dtype, within 8 ulp.
+
+    Example:
+        >>> ndtri(0.2)
+        np.float64(-0.84162123)
+    """
+    return special_functions.ndtri(p)
+
+
+def log_ndtr(x: Any) -> Any:
+    """log Φ(x), the logarithm of the normal distribution function, right in both tails.
+
+    Args:
+        x: real array of any shape.
+
+    Returns:
+        An array of the same shape and dtype.
+
+    Example:
+        >>> log_ndtr(-40.0)
+        np.float64(-804.60844201)
+    """
+    return special_functions.log_ndtr(x)
 
 
 def lgamma(x: Any) -> Any:

@@ -1,17 +1,21 @@
 """Constructors that can hold traced values, and functional updates."""
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from funcgrad.core.protocols import DISPATCH
-from funcgrad.core.tracer import Tracer
+from funcgrad.core.tracer import Tracer, plain_value
+from funcgrad.primitives.memory import has_order
 from funcgrad.primitives.plain import unshared
 
 __all__ = [
+    "arange",
     "array",
     "asanyarray",
     "asarray",
+    "asarray_chkfinite",
     "ascontiguousarray",
     "asfortranarray",
     "at",
@@ -39,14 +43,26 @@ def _holds_tracer(x: Any) -> bool:
     return isinstance(x, list | tuple) and any(_holds_tracer(item) for item in x)
 
 
-def array(object: Any, dtype: Any = None, *, copy: bool = True, ndmin: int = 0) -> Any:
+def array(
+    object: Any,
+    dtype: Any = None,
+    *,
+    copy: bool | None = True,
+    order: Any = "K",
+    subok: bool = False,
+    ndmin: int = 0,
+    like: Any = None,
+) -> Any:
     """`numpy.array`, also of nested lists with traced values in them.
 
     Args:
         object: a number, array, traced value, or nested list of them.
         dtype: of the result; NumPy's promotion by default.
         copy: as in NumPy; traced values are immutable and never copied.
+        order: as in NumPy; a later `order="K"` asks for it.
+        subok: as in NumPy.
         ndmin: least number of axes.
+        like: as in NumPy.
 
     Returns:
         A plain array, or a traced value if `object` holds one.
@@ -57,10 +73,12 @@ def array(object: Any, dtype: Any = None, *, copy: bool = True, ndmin: int = 0) 
         array([4., 3.])
     """
     if not _holds_tracer(object):
-        return np.array(object, dtype=dtype, copy=copy, ndmin=ndmin)
+        return np.array(object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin, like=like)
     x = object if isinstance(object, Tracer) else _stacked(object)
-    if dtype is not None:
+    if dtype is not None and np.dtype(dtype) != x.dtype:
         x = x.astype(dtype)
+    if order in ("C", "F") and not has_order(x, order):
+        x = x.copy(order)
     return x if x.ndim >= ndmin else x.reshape((1,) * (ndmin - x.ndim) + x.shape)
 
 
@@ -69,37 +87,129 @@ def _stacked(items: Any) -> Any:
     return DISPATCH[np.stack](parts)
 
 
-def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None = None) -> Any:
+def asarray(
+    a: Any,
+    dtype: Any = None,
+    order: Any = None,
+    *,
+    device: Any = None,
+    copy: bool | None = None,
+    like: Any = None,
+) -> Any:
     """`numpy.asarray`, also of traced values and nested lists with traced values in them.
 
     Inside `vmap`, a plain table is wrapped so that it can be indexed by a traced integer:
     `asarray(table)[i]`.
     """
     if _holds_tracer(a):
-        return array(a, dtype)
-    return np.asarray(a, dtype=dtype, order=order, copy=copy).view(Table)
+        return array(a, dtype, order=order)
+    plain: np.ndarray[Any, Any] = np.asarray(
+        a, dtype=dtype, order=order, device=device, copy=copy, like=like
+    )
+    return plain.view(Table)
 
 
-def asanyarray(a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None = None) -> Any:
+def asanyarray(
+    a: Any,
+    dtype: Any = None,
+    order: Any = None,
+    *,
+    device: Any = None,
+    copy: bool | None = None,
+    like: Any = None,
+) -> Any:
     """`numpy.asanyarray`; see `asarray`."""
-    return asarray(a, dtype, order, copy=copy)
+    return asarray(a, dtype, order, device=device, copy=copy, like=like)
 
 
-def ascontiguousarray(a: Any, dtype: Any = None) -> Any:
-    """`numpy.ascontiguousarray`; traced values have no memory order."""
-    x = asarray(a, dtype, "C")
+def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
+    """`numpy.asarray_chkfinite`: as `asarray`, for finite numbers only.
+
+    Under `vmap`, where no one answer is right for all examples, nothing is checked.
+    """
+    x = asarray(a, dtype, order)
+    value = plain_value(x)
+    if np.result_type(value).kind in "fc" and not np.all(np.isfinite(value)):
+        raise ValueError("array must not contain infs or NaNs")
+    return x
+
+
+def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
+    """`numpy.ascontiguousarray`, also of traced values."""
+    x = asarray(a, dtype, "C", like=like)
     return x if x.ndim else x.reshape((1,))
 
 
-def asfortranarray(a: Any, dtype: Any = None) -> Any:
-    """`numpy.asfortranarray`; traced values have no memory order."""
-    return asarray(a, dtype, "F")
+def asfortranarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
+    """`numpy.asfortranarray`, also of traced values."""
+    x = asarray(a, dtype, "F", like=like)
+    return x if x.ndim else x.reshape((1,))
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> Any:
+def arange(
+    start: Any,
+    stop: Any = None,
+    step: Any = None,
+    dtype: Any = None,
+    *,
+    device: Any = None,
+    like: Any = None,
+) -> Any:
+    """`numpy.arange`: yᵢ = start + i step, also with traced ends; ∂yᵢ = ∂start + i ∂step.
+
+    How many elements there are is piecewise constant, so `stop` has the derivative zero. Under
+    `vmap` it must be the same for all examples.
+
+    Args:
+        start: first element; where it is the only argument, it is `stop`, and the first is 0.
+        stop: bound that is not reached.
+        step: difference of neighbours; 1 by default.
+        dtype: of the result; NumPy's promotion of the arguments by default.
+        device: as in NumPy.
+        like: as in NumPy.
+
+    Returns:
+        Array of shape `(n,)`.
+
+    Example:
+        >>> import funcgrad as fg
+        >>> fg.jacfwd(lambda step: arange(1.0, 2.0, step))(0.25)
+        array([0., 1., 2., 3.])
+    """
+    if not any(isinstance(x, Tracer) for x in (start, stop, step)):
+        plain: Any = np.arange  # its overloads do not cover absent ends
+        ends = (start,) if stop is None and step is None else (start, stop, step)
+        return plain(*ends, dtype=dtype, device=device, like=like)
+    if stop is None:
+        start, stop = 0, start
+    step = 1 if step is None else step
+    found = np.result_type(np.int_, *(np.result_type(plain_value(x)) for x in (start, stop, step)))
+    count = max(int(np.ceil((stop - start) / step)), 0)
+    cast = functools.partial(_in_dtype, dtype=found if dtype is None else np.dtype(dtype))
+    first, second = cast(start), cast(start + step)  # the others follow from them, as in NumPy
+    i = np.arange(count)
+    y = first + i.astype(first.dtype) * (second - first)
+    return DISPATCH[np.where](i == 1, second, y)
+
+
+def _in_dtype(x: Any, dtype: np.dtype[Any]) -> Any:
+    if not isinstance(x, Tracer):
+        return dtype.type(x)
+    return x if x.dtype == dtype else DISPATCH[np.astype](x, dtype)
+
+
+def full(
+    shape: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: Any = "C",
+    *,
+    device: Any = None,
+    like: Any = None,
+) -> Any:
     """`numpy.full`, also with a traced fill value, whose derivative it carries."""
     if not _holds_tracer(fill_value):
-        return np.full(shape, fill_value, dtype, order)
+        return np.full(shape, fill_value, dtype, order, device=device, like=like)
     filled = unshared(DISPATCH[np.broadcast_to](array(fill_value), shape))
     return filled if dtype is None else filled.astype(dtype)
 

@@ -35,6 +35,7 @@ __all__ = [
     "atleast_2d",
     "atleast_3d",
     "average",
+    "bincount",
     "block",
     "broadcast_arrays",
     "broadcast_to",
@@ -46,8 +47,12 @@ __all__ = [
     "compress",
     "concat",
     "concatenate",
+    "convolve",
     "copy",
+    "corrcoef",
+    "correlate",
     "count_nonzero",
+    "cov",
     "cross",
     "cumprod",
     "cumsum",
@@ -77,14 +82,22 @@ __all__ = [
     "full_like",
     "geomspace",
     "gradient",
+    "histogram",
+    "histogram2d",
+    "histogram_bin_edges",
+    "histogramdd",
     "hsplit",
     "hstack",
+    "i0",
     "imag",
     "inner",
     "insert",
+    "interp",
+    "intersect1d",
     "isclose",
     "iscomplex",
     "iscomplexobj",
+    "isin",
     "isneginf",
     "isposinf",
     "isreal",
@@ -98,6 +111,7 @@ __all__ = [
     "max",
     "may_share_memory",
     "mean",
+    "median",
     "meshgrid",
     "min",
     "min_scalar_type",
@@ -109,8 +123,11 @@ __all__ = [
     "nancumsum",
     "nanmax",
     "nanmean",
+    "nanmedian",
     "nanmin",
+    "nanpercentile",
     "nanprod",
+    "nanquantile",
     "nanstd",
     "nansum",
     "nanvar",
@@ -118,12 +135,24 @@ __all__ = [
     "nonzero",
     "ones_like",
     "outer",
+    "packbits",
     "pad",
     "partition",
+    "percentile",
     "permute_dims",
     "piecewise",
+    "poly",
+    "polyadd",
+    "polyder",
+    "polydiv",
+    "polyfit",
+    "polyint",
+    "polymul",
+    "polysub",
+    "polyval",
     "prod",
     "ptp",
+    "quantile",
     "ravel",
     "ravel_multi_index",
     "real",
@@ -134,15 +163,20 @@ __all__ = [
     "result_type",
     "roll",
     "rollaxis",
+    "roots",
     "rot90",
     "round",
+    "row_stack",
     "searchsorted",
     "select",
+    "setdiff1d",
+    "setxor1d",
     "shape",
     "shares_memory",
     "sinc",
     "size",
     "sort",
+    "sort_complex",
     "split",
     "squeeze",
     "stack",
@@ -161,8 +195,17 @@ __all__ = [
     "trim_zeros",
     "triu",
     "triu_indices_from",
+    "union1d",
+    "unique",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
+    "unique_values",
+    "unpackbits",
     "unravel_index",
     "unstack",
+    "unwrap",
+    "vander",
     "var",
     "vdot",
     "vsplit",
@@ -197,6 +240,7 @@ atleast_1d = DISPATCH[np.atleast_1d]
 atleast_2d = DISPATCH[np.atleast_2d]
 atleast_3d = DISPATCH[np.atleast_3d]
 average = DISPATCH[np.average]
+bincount = DISPATCH[np.bincount]
 block = DISPATCH[np.block]
 broadcast_arrays = DISPATCH[np.broadcast_arrays]
 broadcast_to = DISPATCH[np.broadcast_to]
@@ -208,8 +252,12 @@ common_type = DISPATCH[np.common_type]
 compress = DISPATCH[np.compress]
 concat = DISPATCH[np.concat]
 concatenate = DISPATCH[np.concatenate]
+convolve = DISPATCH[np.convolve]
 copy = DISPATCH[np.copy]
+corrcoef = DISPATCH[np.corrcoef]
+correlate = DISPATCH[np.correlate]
 count_nonzero = DISPATCH[np.count_nonzero]
+cov = DISPATCH[np.cov]
 cross = DISPATCH[np.cross]
 cumprod = DISPATCH[np.cumprod]
 cumsum = DISPATCH[np.cumsum]
@@ -239,14 +287,22 @@ flipud = DISPATCH[np.flipud]
 full_like = DISPATCH[np.full_like]
 geomspace = DISPATCH[np.geomspace]
 gradient = DISPATCH[np.gradient]
+histogram = DISPATCH[np.histogram]
+histogram2d = DISPATCH[np.histogram2d]
+histogram_bin_edges = DISPATCH[np.histogram_bin_edges]
+histogramdd = DISPATCH[np.histogramdd]
 hsplit = DISPATCH[np.hsplit]
 hstack = DISPATCH[np.hstack]
+i0 = DISPATCH[np.i0]
 imag = DISPATCH[np.imag]
 inner = DISPATCH[np.inner]
 insert = DISPATCH[np.insert]
+interp = DISPATCH[np.interp]
+intersect1d = DISPATCH[np.intersect1d]
 isclose = DISPATCH[np.isclose]
 iscomplex = DISPATCH[np.iscomplex]
 iscomplexobj = DISPATCH[np.iscomplexobj]
+isin = DISPATCH[np.isin]
 isneginf = DISPATCH[np.isneginf]
 isposinf = DISPATCH[np.isposinf]
 isreal = DISPATCH[np.isreal]
@@ -260,6 +316,7 @@ matrix_transpose = DISPATCH[np.matrix_transpose]
 max = DISPATCH[np.max]
 may_share_memory = DISPATCH[np.may_share_memory]
 mean = DISPATCH[np.mean]
+median = DISPATCH[np.median]
 meshgrid = DISPATCH[np.meshgrid]
 min = DISPATCH[np.min]
 min_scalar_type = DISPATCH[np.min_scalar_type]
@@ -271,8 +328,11 @@ nancumprod = DISPATCH[np.nancumprod]
 nancumsum = DISPATCH[np.nancumsum]
 nanmax = DISPATCH[np.nanmax]
 nanmean = DISPATCH[np.nanmean]
+nanmedian = DISPATCH[np.nanmedian]
 nanmin = DISPATCH[np.nanmin]
+nanpercentile = DISPATCH[np.nanpercentile]
 nanprod = DISPATCH[np.nanprod]
+nanquantile = DISPATCH[np.nanquantile]
 nanstd = DISPATCH[np.nanstd]
 nansum = DISPATCH[np.nansum]
 nanvar = DISPATCH[np.nanvar]
@@ -280,12 +340,24 @@ ndim = DISPATCH[np.ndim]
 nonzero = DISPATCH[np.nonzero]
 ones_like = DISPATCH[np.ones_like]
 outer = DISPATCH[np.outer]
+packbits = DISPATCH[np.packbits]
 pad = DISPATCH[np.pad]
 partition = DISPATCH[np.partition]
+percentile = DISPATCH[np.percentile]
 permute_dims = DISPATCH[np.permute_dims]
 piecewise = DISPATCH[np.piecewise]
+poly = DISPATCH[np.poly]
+polyadd = DISPATCH[np.polyadd]
+polyder = DISPATCH[np.polyder]
+polydiv = DISPATCH[np.polydiv]
+polyfit = DISPATCH[np.polyfit]
+polyint = DISPATCH[np.polyint]
+polymul = DISPATCH[np.polymul]
+polysub = DISPATCH[np.polysub]
+polyval = DISPATCH[np.polyval]
 prod = DISPATCH[np.prod]
 ptp = DISPATCH[np.ptp]
+quantile = DISPATCH[np.quantile]
 ravel = DISPATCH[np.ravel]
 ravel_multi_index = DISPATCH[np.ravel_multi_index]
 real = DISPATCH[np.real]
@@ -296,15 +368,20 @@ resize = DISPATCH[np.resize]
 result_type = DISPATCH[np.result_type]
 roll = DISPATCH[np.roll]
 rollaxis = DISPATCH[np.rollaxis]
+roots = DISPATCH[np.roots]
 rot90 = DISPATCH[np.rot90]
 round = DISPATCH[np.round]
+row_stack = DISPATCH[np.vstack]
 searchsorted = DISPATCH[np.searchsorted]
 select = DISPATCH[np.select]
+setdiff1d = DISPATCH[np.setdiff1d]
+setxor1d = DISPATCH[np.setxor1d]
 shape = DISPATCH[np.shape]
 shares_memory = DISPATCH[np.shares_memory]
 sinc = DISPATCH[np.sinc]
 size = DISPATCH[np.size]
 sort = DISPATCH[np.sort]
+sort_complex = DISPATCH[np.sort_complex]
 split = DISPATCH[np.split]
 squeeze = DISPATCH[np.squeeze]
 stack = DISPATCH[np.stack]
@@ -323,8 +400,17 @@ tril_indices_from = DISPATCH[np.tril_indices_from]
 trim_zeros = DISPATCH[np.trim_zeros]
 triu = DISPATCH[np.triu]
 triu_indices_from = DISPATCH[np.triu_indices_from]
+union1d = DISPATCH[np.union1d]
+unique = DISPATCH[np.unique]
+unique_all = DISPATCH[np.unique_all]
+unique_counts = DISPATCH[np.unique_counts]
+unique_inverse = DISPATCH[np.unique_inverse]
+unique_values = DISPATCH[np.unique_values]
+unpackbits = DISPATCH[np.unpackbits]
 unravel_index = DISPATCH[np.unravel_index]
 unstack = DISPATCH[np.unstack]
+unwrap = DISPATCH[np.unwrap]
+vander = DISPATCH[np.vander]
 var = DISPATCH[np.var]
 vdot = DISPATCH[np.vdot]
 vsplit = DISPATCH[np.vsplit]

@@ -18,7 +18,8 @@ from funcgrad.primitives.calls import as_shape
 from funcgrad.primitives.indexing import axis_range, gather, index, unindex
 from funcgrad.primitives.joining import stack
 from funcgrad.primitives.keys import FULL
-from funcgrad.primitives.plain import implements_traced, refuse_out
+from funcgrad.primitives.mapping import over_rows
+from funcgrad.primitives.plain import implements_traced, is_traced, refuse_out
 from funcgrad.primitives.selecting import as_index, take
 from funcgrad.primitives.structural import (
     astype,
@@ -116,7 +117,8 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     if axis is None:
         return reshape(roll(np.ravel(a), shift, -1), shape_of(a))
     axes = axis if isinstance(axis, tuple | list) else (axis,)
-    shifts = shift if isinstance(shift, tuple | list) else (shift,) * len(axes)
+    several = isinstance(shift, tuple | list) or rank_of(shift) > 0
+    shifts = tuple(shift) if several else (shift,) * len(axes)
     if len(axes) == 1 and len(shifts) > 1:
         axes = axes * len(shifts)
     if len(shifts) == 1:
@@ -208,12 +210,17 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
 @implements_traced(np.delete)
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     """`numpy.delete`."""
-    arr = as_operand(arr)
+    arr, obj = as_operand(arr), plain_numbers("delete", obj)
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis = negative_axis(axis, rank_of(arr))
-    kept = np.delete(np.arange(shape_of(arr)[axis]), plain_numbers("delete", obj))
-    return take(arr, kept, axis)
+    length = shape_of(arr)[axis]
+    kept = np.delete(np.arange(length), obj)
+    start = int(np.sum(kept == np.arange(kept.size)))
+    stop = start + length - kept.size
+    if start < kept.size and kept[start] != stop:  # more than one gap
+        return take(arr, kept, axis)
+    return concatenate((axis_range(arr, 0, start, axis), axis_range(arr, stop, None, axis)), axis)
 
 
 @implements_traced(np.insert)
@@ -225,20 +232,27 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     axis = negative_axis(axis, rank_of(arr))
     shape = shape_of(arr)
     length, rank = shape[axis], len(shape)
-    number = len(np.insert(np.arange(length), obj, -1)) - length
-    scalar = not isinstance(obj, slice) and np.ndim(obj) == 0
-    if scalar or (np.size(obj) == 1 and not isinstance(obj, slice)):
+    many = isinstance(obj, slice) or np.size(obj) != 1
+    if many:
+        number = len(np.insert(np.arange(length), obj, -1)) - length
+    else:
         own = shape_of(values)
         values = reshape(values, (1,) * (rank - len(own)) + own)
-        if scalar:  # the first axis of the values goes along the axis
+        if np.ndim(obj) == 0:  # the first axis of the values goes along the axis
             values = moveaxis(values, 0, axis)
         number = shape_of(values)[axis]
-        place = int(np.asarray(obj).reshape(-1)[0]) if np.asarray(obj).dtype.kind != "b" else obj
-        order = np.insert(np.arange(length), place, np.arange(length, length + number))
-    else:
-        order = np.insert(np.arange(length), obj, np.arange(length, length + number))
     added = (*shape[:axis], number, *shape[rank + axis + 1 :])
     values = broadcast_to(_in_dtype(values, arr.dtype), added)
+    if not many and np.asarray(obj).dtype.kind != "b":
+        place = operator.index(np.asarray(obj).reshape(-1)[0])
+        if not -length <= place <= length:
+            raise IndexError(
+                f"index {place} is out of bounds for axis {rank + axis} with size {length}"
+            )
+        place += length * (place < 0)
+        before, behind = axis_range(arr, 0, place, axis), axis_range(arr, place, None, axis)
+        return concatenate((before, values, behind), axis)
+    order = np.insert(np.arange(length), obj, np.arange(length, length + number))
     return take(concatenate((arr, values), axis), order, axis)
 
 
@@ -346,11 +360,12 @@ def ix_(*args: Any) -> tuple[Any, ...]:
     """`numpy.ix_`: index arrays, each along an axis of its own."""
     parts = []
     for i, arg in enumerate(args):
-        line = as_index("ix_", arg)
+        line = arg if is_traced(arg) else as_operand(arg)
+        if rank_of(line) == 1 and line.dtype.kind == "b":
+            line = np.nonzero(line)[0]
+        line = as_index("ix_", line)
         if rank_of(line) != 1:
             raise ValueError("Cross index must be 1 dimensional")
-        if line.dtype.kind == "b":
-            line = np.nonzero(line)[0]
         parts.append(reshape(line, tuple(line.size if j == i else 1 for j in range(len(args)))))
     return tuple(parts)
 
@@ -389,10 +404,15 @@ def apply_along_axis(
     *front, length = shape_of(lines)
     if not math.prod(front):
         raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
-    lines = reshape(lines, (-1, length))
-    parts = [func1d(lines[i], *args, **kwargs) for i in range(math.prod(front))]
-    own = shape_of(as_operand(parts[0]))
-    joined = reshape(stack(parts), (*front, *own))
+    lines = reshape(lines, (math.prod(front), length))
+
+    def of_line(line: Any) -> Any:
+        out = func1d(line, *args, **kwargs)
+        return stack(out) if isinstance(out, list | tuple) else out
+
+    results = over_rows("apply_along_axis", of_line, math.prod(front), [lines])
+    own = shape_of(results)[1:]
+    joined = reshape(results, (*front, *own))
     inner = tuple(range(len(front), len(front) + len(own)))
     return moveaxis(joined, inner, tuple(range(axis, axis + len(own))))
 

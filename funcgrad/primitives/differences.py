@@ -7,7 +7,7 @@ import numpy as np
 from funcgrad.families.shapes import as_operand, negative_axis, rank_of, shape_of
 from funcgrad.primitives.cumulative import along
 from funcgrad.primitives.plain import implements_traced, is_traced
-from funcgrad.primitives.structural import broadcast_to, concatenate, reshape
+from funcgrad.primitives.structural import astype, broadcast_to, concatenate, reshape
 
 __all__ = ["diff"]
 
@@ -55,12 +55,22 @@ def diff(
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """`numpy.ediff1d`: differences of the flattened array, with values set before and behind."""
     flat = reshape(as_operand(ary), (-1,))
-    parts = [flat[1:] - flat[:-1]]
-    if to_begin is not None:
-        parts.insert(0, reshape(as_operand(to_begin), (-1,)))
-    if to_end is not None:
-        parts.append(reshape(as_operand(to_end), (-1,)))
-    return parts[0] if len(parts) == 1 else concatenate(parts, dtype=parts[0].dtype)
+    between = flat[1:] - flat[:-1]
+    before = [] if to_begin is None else [_fitting("to_begin", to_begin, flat.dtype)]
+    behind = [] if to_end is None else [_fitting("to_end", to_end, flat.dtype)]
+    parts = [*before, between, *behind]
+    return between if len(parts) == 1 else concatenate(parts, dtype=flat.dtype)
+
+
+def _fitting(name: str, value: Any, dtype: Any) -> Any:
+    """Values set at an end, flat; they become elements of this dtype."""
+    value = as_operand(value)
+    own = value.dtype if hasattr(value, "dtype") else np.result_type(type(value))
+    if not np.can_cast(own, dtype, "same_kind"):
+        raise TypeError(
+            f"dtype of `{name}` must be compatible with input `ary` under the `same_kind` rule."
+        )
+    return reshape(value, (-1,))
 
 
 @implements_traced(np.trapezoid)
@@ -94,9 +104,9 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     if len(varargs) not in (0, len(places)):
         raise TypeError(f"gradient: {len(varargs)} spacings for {len(places)} axes")
     if f.dtype.kind not in "fc":
-        f = np.astype(f, np.float64)
+        f = astype(f, np.float64)
     parts = [
-        _derivative(f, spacing, place, edge_order)
+        astype(_derivative(f, spacing, place, edge_order), f.dtype)
         for spacing, place in zip(varargs or (1.0,) * len(places), places, strict=True)
     ]
     return parts[0] if len(parts) == 1 else tuple(parts)
@@ -115,7 +125,7 @@ def _derivative(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
     if rank_of(h) == 1:
         if shape_of(h) != (n,):
             raise ValueError("when 1d, distances must match the length of the axis")
-        h = diff(h)
+        h = diff(h if h.dtype.kind in "fc" else astype(h, np.float64))
         if not is_traced(h) and np.all(h == h[0]):
             h = h[0]
     ends = (

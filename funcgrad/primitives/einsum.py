@@ -34,9 +34,10 @@ def einsum(
     del order, casting, optimize
     refuse_out("einsum", out)
     spec, arrays = _arguments(operands)
-    if dtype is not None:
-        arrays = [astype(array, dtype) for array in arrays]
     terms, result = explicit_spec(spec, [rank_of(array) for array in arrays])
+    is_view = len(terms) == 1 and set(terms[0]) == set(result)  # nothing is computed, nor cast
+    if dtype is not None and not is_view:
+        arrays = [astype(array, dtype) for array in arrays]
     arrays, terms = _without_stretched_axes(arrays, terms)
     return bind(einsum_p, *arrays, spec=",".join(terms) + "->" + result)
 

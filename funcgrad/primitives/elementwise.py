@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.foreign import cast
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.families.batching import same_call
 from funcgrad.families.elementwise import elementwise, piecewise_constant
-from funcgrad.families.shapes import masked, product_to
+from funcgrad.families.shapes import dtype_of, masked, product_to
 from funcgrad.families.smooth import smooth
 
 LOG_2 = 0.6931471805599453
@@ -33,7 +34,13 @@ def _power_by_base(_z: Any, x: Any, y: Any, t: Any) -> Any:
     if type(y) is int or type(y) is float:
         return _power_of_number(t, (x, y))
     base = np.where((x == 0) & (y == 0), 1, x)  # masked in the base: 1/x by y stays right at y = 0
-    return t * (y * np.power(base, y - 1))
+    return t * (y * np.power(base, lowered(y)))
+
+
+def lowered(y: Any) -> Any:
+    """y - 1, the exponent of the derivative; 0 for an unsigned 0, which has no number below it."""
+    dtype = dtype_of(y)
+    return (np.where(y == 0, 1, y) if dtype is not None and dtype.kind == "u" else y) - 1
 
 
 def _power_of_number(ct: Any, residuals: Any) -> Any:
@@ -47,9 +54,12 @@ def _power_of_number(ct: Any, residuals: Any) -> Any:
     return ct * (y * np.power(x, y - 1))
 
 
-def _power_by_exponent(z: Any, x: Any, _y: Any, t: Any) -> Any:
-    """t · xʸ log x, and 0 at x = 0."""
-    return t * (z * np.log(np.where(x == 0, 1, x)))
+def power_by_exponent(z: Any, x: Any, _y: Any, t: Any) -> Any:
+    """t · xʸ log x, and 0 at x = 0; log x has the dtype of xʸ, so it may be complex."""
+    base, own = np.where(x == 0, 1, x), getattr(z, "dtype", np.result_type(type(z)))
+    if base.dtype != own:  # the logarithm of an int8 is a float16
+        base = cast(base, own)
+    return t * (z * np.log(base))
 
 
 def _divide_pull(ct: Any, residuals: Any) -> tuple[Any, Any]:
@@ -162,7 +172,7 @@ divide = elementwise(
 power = elementwise(
     np.power,
     _power_by_base,
-    _power_by_exponent,
+    power_by_exponent,
     operator="**",
     domain=(POSITIVE, (-2.0, 2.0)),
     pulls={X: ("xy", _power_of_number)},
@@ -297,7 +307,7 @@ remainder = elementwise(
 fmod = elementwise(
     np.fmod,
     None,
-    lambda _z, x, y, t: -(t * np.trunc(x / y)),
+    lambda _z, x, y, t: -(t * np.trunc(np.divide(x, y))),
     domain=((2.2, 2.8), (0.95, 1.05)),
     analytic=False,
 )

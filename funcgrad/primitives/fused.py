@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.foreign import as_array, is_foreign
 from funcgrad.core.primitive import Pull
 from funcgrad.core.tracer import bind
 from funcgrad.families.batching import same_call
@@ -54,6 +55,10 @@ def shifted(x: Any, axis: Axes | int) -> tuple[Any, Any]:
         x: plain floating-point array, not empty.
         axis: over which to reduce.
     """
+    if type(x) is not np.ndarray:  # of another library: nothing is computed to find out
+        top = np.max(x, axis=axis, keepdims=True)
+        below = x - np.where(np.isinf(top), 0, top)
+        return top, np.where(np.isinf(top), np.where(x == top, 0, -np.inf), below)
     top = np.maximum.reduce(x, axis=axis, keepdims=True)
     if np.isfinite(top).all():
         return top, x - top
@@ -64,6 +69,9 @@ def shifted(x: Any, axis: Axes | int) -> tuple[Any, Any]:
 
 def normalised(below: Any, axis: Axes | int) -> tuple[Any, Any]:
     """exp(x - max(x)) and its sum, in place; the first is not divided yet."""
+    if type(below) is not np.ndarray:
+        grown = np.exp(below)
+        return grown, np.sum(grown, axis=axis, keepdims=True)
     grown = np.exp(below, out=below)
     return grown, np.add.reduce(grown, axis=axis, keepdims=True)
 
@@ -72,25 +80,29 @@ def normalised(below: Any, axis: Axes | int) -> tuple[Any, Any]:
 
 
 def _softmax_value(x: Any, *, axis: Axes) -> Any:
-    x = np.asarray(real_operand("softmax", x))
+    x = as_array(real_operand("softmax", x))
     return softmax_of(x, axis) if x.size and axis else np.ones_like(x)[()]
 
 
 def softmax_of(x: Any, axis: Axes | int) -> Any:
     """softmax(x) of a plain array that is not empty."""
     weights, norm = normalised(shifted(x, axis)[1], axis)
+    if type(weights) is not np.ndarray:
+        return weights / norm
     weights /= norm
     return weights
 
 
 def _log_softmax_value(x: Any, *, axis: Axes) -> Any:
-    x = np.asarray(real_operand("log_softmax", x))
+    x = as_array(real_operand("log_softmax", x))
     return log_softmax_of(x, axis) if x.size and axis else np.zeros_like(x)[()]
 
 
 def log_softmax_of(x: Any, axis: Axes | int) -> Any:
     """log(softmax(x)) of a plain array that is not empty."""
     _, below = shifted(x, axis)
+    if type(x) is not np.ndarray:
+        return below - np.log(total(np.exp(below), axis))
     below -= np.log(total(np.exp(below), axis))
     return below
 
@@ -99,17 +111,19 @@ def _logsumexp_value(x: Any, *, axis: Axes, keepdims: bool) -> Any:
     x = real_operand("logsumexp", x)
     if not axis:
         return +x
-    x = np.asarray(x)
+    x = as_array(x)
     if not x.size:
         return np.full_like(np.sum(x, axis=axis, keepdims=keepdims), -np.inf)[()]
     top, below = shifted(x, axis)
-    out = np.log(normalised(below, axis)[1])
-    out += top
-    return out if keepdims else out.squeeze(axis)[()]
+    out = np.log(normalised(below, axis)[1]) + top
+    return out if keepdims else np.squeeze(out, axis)[()]
 
 
 def _shift_value(x: Any, *, axis: Axes) -> Any:
-    top = np.max(real_operand("logsumexp", x), axis=axis, keepdims=True, initial=-np.inf)
+    x = real_operand("logsumexp", x)
+    # The max of dask knows no initial.
+    start: Any = {} if is_foreign(x) and x.size else {"initial": -np.inf}
+    top = np.max(x, axis=axis, keepdims=True, **start)
     return np.where(np.isfinite(top), top, np.zeros_like(top))
 
 

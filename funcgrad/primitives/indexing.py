@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.foreign import is_foreign
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import bind
@@ -25,6 +26,7 @@ from funcgrad.families.shapes import align, in_front, rank_of, shape_of
 from funcgrad.interpreters.record import RecordTracer
 from funcgrad.primitives.calls import append_join, recording_of
 from funcgrad.primitives.keys import FULL, BasicKey, decode, encode, is_basic, select
+from funcgrad.primitives.placing import foreign_gather, foreign_scatter_add, laid
 from funcgrad.primitives.plain import implements_traced
 from funcgrad.primitives.structural import as_condition, moveaxis
 
@@ -57,6 +59,8 @@ def _index_value(x: Any, *, key: tuple[Any, ...]) -> Any:
 
 
 def _unindex_value(*cts: Any, keys: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
+    if any(map(is_foreign, cts)):
+        return laid(cts, [decode(key) for key in keys], shape)
     full = np.zeros_like(cts[0], shape=shape)
     for ct, key in zip(cts, keys, strict=True):
         full[decode(key)] += ct
@@ -128,12 +132,16 @@ def _unindex_pull(ct: Any, keys: tuple[BasicKey, ...]) -> Any:
 
 
 def _gather_value(x: Any, *idx: Any, lead: int) -> Any:
-    if len(idx) == 1 and x.ndim > 1 and type(x) is np.ndarray:
+    if len(idx) == 1 and x.ndim > 1 and type(x) is np.ndarray and not is_foreign(idx[0]):
         return x.take(idx[0], axis=lead)
+    if is_foreign(x) or any(map(is_foreign, idx)):
+        return foreign_gather(x, idx, lead)
     return x[(FULL,) * lead + idx]
 
 
 def _scatter_add_value(ct: Any, *idx: Any, shape: tuple[int, ...], lead: int) -> Any:
+    if is_foreign(ct) or any(map(is_foreign, idx)):
+        return foreign_scatter_add(ct, idx, shape, lead)
     count = len(idx)
     if lead:  # bring the gathered axes to the front: there rows can be added as a whole
         rank = np.broadcast(*idx).ndim

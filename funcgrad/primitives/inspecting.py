@@ -271,6 +271,44 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: A
     return bind(ravel_multi_index_p, *operands, dims=as_shape(dims), mode=mode, order=order)
 
 
+# --- bits -------------------------------------------------------------------------------------
+
+packbits_p: Primitive = constant_call(
+    "packbits", lambda x, *, axis, bitorder: np.packbits(x, axis, bitorder), same_call
+)
+unpackbits_p: Primitive = constant_call(
+    "unpackbits",
+    lambda x, *, axis, count, bitorder: np.unpackbits(x, axis, count, bitorder),
+    same_call,
+)
+
+
+def _bits_of(name: str, a: Any, axis: Any, kinds: str) -> tuple[Any, int]:
+    a = as_operand(a)
+    if a.dtype.kind not in kinds:
+        raise TypeError(
+            f"{name}: the array has dtype {a.dtype}. Bits belong to integers, which have no "
+            "derivative. Use x > 0, x.astype(np.uint8), or stop_gradient(x).view(np.uint8)."
+        )
+    return (ravel(a), -1) if axis is None else (a, negative_axes(axis, rank_of(a))[0])
+
+
+@implements_traced(np.packbits)
+def packbits(a: Any, /, axis: int | None = None, bitorder: Any = "big") -> Any:
+    """`numpy.packbits`."""
+    a, axis = _bits_of("packbits", a, axis, "biu")
+    return bind(packbits_p, a, axis=axis, bitorder=bitorder)
+
+
+@implements_traced(np.unpackbits)
+def unpackbits(
+    a: Any, /, axis: int | None = None, count: int | None = None, bitorder: Any = "big"
+) -> Any:
+    """`numpy.unpackbits`."""
+    a, axis = _bits_of("unpackbits", a, axis, "u")
+    return bind(unpackbits_p, a, axis=axis, count=count, bitorder=bitorder)
+
+
 def _positions_of(function: Any, by_shape: Callable[..., Any]) -> None:
     """Enter a function of an array of which only the shape is read."""
 

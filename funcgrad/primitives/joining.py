@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core.primitive import Primitive
+from funcgrad.core.protocols import implements
 from funcgrad.core.tracer import Tracer, bind
 from funcgrad.families.linear import linear
 from funcgrad.families.shapes import (
@@ -112,6 +113,10 @@ def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     """`numpy.vstack`."""
     parts = [atleast_2d(as_operand(part)) for part in tup]
     return concatenate(parts, 0, dtype=dtype, casting=casting)
+
+
+if hasattr(np, "row_stack"):  # an alias that NumPy will drop
+    implements(np.row_stack)(vstack)  # noqa: NPY201
 
 
 @implements_traced(np.hstack)

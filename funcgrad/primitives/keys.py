@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from funcgrad.core.tracer import Tracer
-from funcgrad.errors import user_line
+from funcgrad.core.foreign import is_chunked, is_foreign
+from funcgrad.core.tracer import Tracer, plain_value
+from funcgrad.errors import UnsupportedFunctionError, user_line
 
 __all__ = ["FULL", "BasicKey", "Selection", "decode", "encode", "is_basic", "select"]
 
@@ -134,7 +135,7 @@ def select(key: Any, shape: tuple[int, ...], nonzero: Callable[[Any], Sequence[A
 
 
 def _is_array(item: Any) -> bool:
-    return isinstance(item, np.ndarray | Tracer)
+    return isinstance(item, np.ndarray | Tracer) or is_foreign(item)
 
 
 def _normal(part: Any) -> Any:
@@ -166,7 +167,7 @@ def _normal(part: Any) -> Any:
 
 
 def _as_array(part: Any) -> Any:
-    if isinstance(part, Tracer):
+    if isinstance(part, Tracer) or is_foreign(part):
         return part
     if isinstance(part, np.ndarray):
         return part.view(np.ndarray)  # a subclass may index in ways of its own
@@ -206,6 +207,12 @@ def _true_places(
     mask: Any, shape: tuple[int, ...], axis: int, nonzero: Callable[[Any], Sequence[Any]]
 ) -> Sequence[Any]:
     own = mask.shape
+    if is_chunked(plain_value(mask)):
+        raise UnsupportedFunctionError(
+            f"x[mask] with a mask that is a dask array, at {user_line()}. How many elements it "
+            "has is not known before it is computed. Use np.where(mask, x, 0), or a plain mask "
+            "(mask.compute())."
+        )
     for i, length in enumerate(own):
         if shape[axis + i] != length:
             raise IndexError(

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.foreign import is_foreign
+from funcgrad.core.tracer import plain_value
 from funcgrad.families.shapes import (
     as_operand,
     dtype_of,
@@ -29,19 +31,31 @@ def _dtype_like(a: Any, dtype: Any) -> np.dtype[Any]:
 
 @implements_traced(np.zeros_like)
 def zeros_of(
-    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any
+    a: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> Any:
     """`numpy.zeros_like`: a value that belongs to no transform."""
-    del order, subok
+    del order, subok, device
     return zeros_like(a, _shape_like(a, shape), _dtype_like(a, dtype))
 
 
 @implements_traced(np.ones_like)
 def ones_of(
-    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any
+    a: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> Any:
     """`numpy.ones_like`: a value that belongs to no transform."""
-    zeros = zeros_of(a, dtype, order, subok, shape)
+    zeros = zeros_of(a, dtype, order, subok, shape, device=device)
     return zeros + zeros.dtype.type(1)
 
 
@@ -52,10 +66,11 @@ def empty_of(
     order: str = "K",
     subok: bool = True,
     shape: Any = None,
-    **_: Any,
+    *,
+    device: Any = None,
 ) -> Any:
     """`numpy.empty_like`: zeros, as a value that belongs to no transform."""
-    return zeros_of(prototype, dtype, order, subok, shape)
+    return zeros_of(prototype, dtype, order, subok, shape, device=device)
 
 
 @implements_traced(np.full_like)
@@ -66,10 +81,11 @@ def full_like(
     order: str = "K",
     subok: bool = True,
     shape: Any = None,
-    **_: Any,
+    *,
+    device: Any = None,
 ) -> Any:
     """`numpy.full_like`; a traced fill value keeps its derivative, unless the dtype is integer."""
-    del order, subok
+    del order, subok, device
     a = as_operand(a)
     target = np.dtype(dtype) if dtype is not None else np.dtype(a.dtype)
     fill = as_operand(fill_value)
@@ -132,4 +148,5 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
     if a.dtype.kind != "c":
         return a
     limit = np.finfo(a.dtype).eps * tol if tol > 1 else tol
-    return real(a) if bool(np.all(np.absolute(imag(a)) < limit)) else a
+    small = np.absolute(imag(a)) < limit
+    return real(a) if not is_foreign(plain_value(small)) and bool(np.all(small)) else a

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from funcgrad.core.foreign import is_foreign
 from funcgrad.core.primitive import Primitive, Pull, register
 from funcgrad.core.tracer import bind
 from funcgrad.families.batching import aligned, batch_rule, same_call
@@ -27,7 +28,18 @@ from funcgrad.families.smooth import smooth
 from funcgrad.primitives.plain import implements_traced
 from funcgrad.primitives.structural import astype, reshape, swapaxes
 
-__all__ = ["cholesky", "det", "inv", "matrix_power", "slogdet", "solve"]
+__all__ = [
+    "adjoint",
+    "cholesky",
+    "det",
+    "inexact_matrices",
+    "inv",
+    "matrix_power",
+    "real_dtype",
+    "slogdet",
+    "solve",
+    "square_matrices",
+]
 
 
 def adjoint(x: Any) -> Any:
@@ -36,7 +48,7 @@ def adjoint(x: Any) -> Any:
     return np.conjugate(turned) if is_complex(x) else turned
 
 
-def _matrices(a: Any) -> Any:
+def square_matrices(a: Any) -> Any:
     """An operand of floating-point square matrices, or NumPy's error."""
     a = as_operand(a)
     shape = shape_of(a)
@@ -46,6 +58,16 @@ def _matrices(a: Any) -> Any:
         )
     if shape[-1] != shape[-2]:
         raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
+    return a if a.dtype.kind in "fc" else astype(a, np.float64)
+
+
+def inexact_matrices(a: Any) -> Any:
+    """An operand of floating-point matrices, or NumPy's error."""
+    a = as_operand(a)
+    if rank_of(a) < 2:
+        raise np.linalg.LinAlgError(
+            f"{rank_of(a)}-dimensional array given. Array must be at least two-dimensional"
+        )
     return a if a.dtype.kind in "fc" else astype(a, np.float64)
 
 
@@ -104,13 +126,13 @@ solve_p = smooth(
 @implements_traced(np.linalg.inv)
 def inv(a: Any) -> Any:
     """`numpy.linalg.inv`."""
-    return bind(inv_p, _matrices(a))
+    return bind(inv_p, square_matrices(a))
 
 
 @implements_traced(np.linalg.solve)
 def solve(a: Any, b: Any) -> Any:
     """`numpy.linalg.solve`; `b` is a vector only if it has one axis, as in NumPy 2."""
-    a, b = _matrices(a), as_operand(b)
+    a, b = square_matrices(a), as_operand(b)
     if rank_of(b) == 0:
         raise ValueError("solve: b has no axes. It is a vector or a matrix. Use b / a.")
     if b.dtype.kind not in "fc":
@@ -180,6 +202,8 @@ def _adjugate_value(a: Any, *directions: Any) -> Any:
     n, order = a.shape[-1], len(directions) + 1
     if order > n:
         return np.zeros(np.broadcast_shapes(*(x.shape for x in (a, *directions))), a.dtype)
+    if is_foreign(a):  # nothing is computed to find out how well the inverse is conditioned
+        return _by_singular_values(a, directions)
     try:
         inverse = np.linalg.inv(a)
     except np.linalg.LinAlgError:
@@ -234,7 +258,7 @@ def _products_of_others(s: Any, order: int) -> Any:
     twice = functools.reduce(
         np.logical_or, (i == j for i, j in itertools.combinations(given, 2)), np.False_
     )
-    rest = np.where(taken, 1, s.reshape(s.shape[:-1] + (1,) * (order - 1) + (n,)))
+    rest = np.where(taken, 1, np.reshape(s, s.shape[:-1] + (1,) * (order - 1) + (n,)))
     ones = np.ones_like(rest[..., :1])
     before = np.cumprod(np.concatenate([ones, rest[..., :-1]], axis=-1), axis=-1)
     behind = np.cumprod(np.concatenate([ones, rest[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
@@ -296,7 +320,7 @@ det_p = smooth(
 @implements_traced(np.linalg.det)
 def det(a: Any) -> Any:
     """`numpy.linalg.det`; its derivatives of all orders are right at singular matrices too."""
-    return bind(det_p, _matrices(a))
+    return bind(det_p, square_matrices(a))
 
 
 class SlogdetResult(NamedTuple):
@@ -322,26 +346,52 @@ slogdet_p = smooth(
 @implements_traced(np.linalg.slogdet)
 def slogdet(a: Any) -> SlogdetResult:
     """`numpy.linalg.slogdet`; the sign of a real matrix has derivative zero."""
-    return SlogdetResult(*bind(slogdet_p, _matrices(a)))
+    return SlogdetResult(*bind(slogdet_p, square_matrices(a)))
 
 
 # --- Cholesky ---------------------------------------------------------------------------------
 
 
+def _half_lower(factor: Any) -> Any:
+    """What Φ multiplies with: 1 below the diagonal, and 1/2 on it."""
+    n = shape_of(factor)[-1]
+    return (np.tril(np.ones((n, n))) - 0.5 * np.eye(n)).astype(real_dtype(factor))
+
+
 def _cholesky_jvp(factor: Any, _a: Any, t: Any) -> Any:
     """L̇ = L Φ(L⁻¹ Ȧ L⁻ᴴ), where Φ takes the lower triangle and half of the diagonal."""
-    n = shape_of(factor)[-1]
-    half = np.tril(np.ones((n, n))) - 0.5 * np.eye(n)
     inverse = inv(factor)
     middle = np.matmul(np.matmul(inverse, (t + adjoint(t)) / 2), adjoint(inverse))
-    return np.matmul(factor, middle * half.astype(_real_dtype(factor)))
+    return np.matmul(factor, middle * _half_lower(factor))
 
 
-def _real_dtype(x: Any) -> Any:
+def _cholesky_vjp(
+    out: Any, _args: Sequence[Any], _active: tuple[bool, ...], _params: dict[str, Any]
+) -> tuple[Pull, Any]:
+    """The transpose of the Hermitian part of L⁻ᴴ Φᵀ(ctᵀ L) L⁻¹."""
+
+    def pull(ct: Any, factor: Any) -> Any:
+        inverse = inv(factor)
+        middle = np.matmul(swapaxes(ct, -1, -2), factor) * _half_lower(factor).T
+        whole = np.matmul(np.matmul(adjoint(inverse), middle), inverse)
+        return swapaxes((whole + adjoint(whole)) / 2, -1, -2)
+
+    return pull, out
+
+
+def real_dtype(x: Any) -> Any:
+    """The dtype of the real part of a value."""
     return np.zeros((), x.dtype).real.dtype
 
 
-cholesky_p = smooth("cholesky", np.linalg.cholesky, _cholesky_jvp, batch=same_call, analytic=False)
+cholesky_p = smooth(
+    "cholesky",
+    np.linalg.cholesky,
+    _cholesky_jvp,
+    batch=same_call,
+    vjp=_cholesky_vjp,
+    analytic=False,
+)
 
 
 @implements_traced(np.linalg.cholesky)
@@ -351,7 +401,7 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     NumPy reads one triangle of a Hermitian matrix; the derivative is that of the function of
     (A + Aᴴ) / 2, so that the gradient is Hermitian.
     """
-    a = _matrices(a)
+    a = square_matrices(a)
     if not upper:
         return bind(cholesky_p, a)
     return adjoint(bind(cholesky_p, adjoint(a)))

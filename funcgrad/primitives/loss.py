@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.foreign import cast, is_foreign
 from funcgrad.core.primitive import Primitive, Pull, register
-from funcgrad.core.tracer import bind
+from funcgrad.core.tracer import bind, plain_value
 from funcgrad.families.shapes import in_front, rank_of, shape_of
 from funcgrad.interpreters.record import RecordTracer
 from funcgrad.primitives.calls import append_record
@@ -70,6 +71,10 @@ def _share(ct: Any, reduction: str, count: int) -> Any:
 
 def _bce(z: Any, y: Any) -> Any:
     """max(z, 0) - z y + log(1 + exp(-|z|)), of plain floating-point operands."""
+    if is_foreign(z) or is_foreign(y):  # by masks: nothing is computed to find out
+        up = np.where(y == 1, 0, np.maximum(z, 0))
+        down = np.where(y == 0, 0, np.maximum(-z, 0))
+        return (1 - y) * up + y * down + np.log1p(np.exp(-np.abs(z)))
     with quiet():
         loss = np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))
     if np.isnan(loss).any():  # 0 · inf or inf - inf, unless an operand is nan
@@ -208,6 +213,11 @@ def _restored(array: Any, axis: int) -> Any:
 def _soft_parts(z: Any, y: Any, axis: int) -> tuple[Any, Any, Any, Any]:
     """Losses, exp(z - max z), its sum and Σ y, with the class axis kept, of plain operands."""
     _, below = shifted(z, axis)
+    if is_foreign(z) or is_foreign(y):
+        linear = np.sum(y * np.where(y == 0, 0, below), axis=axis, keepdims=True)
+        mass = np.sum(y, axis=axis, keepdims=True)
+        weights, norm = normalised(below, axis)
+        return mass * np.log(norm) - linear, weights, norm, mass
     mass = np.add.reduce(y, axis=axis, keepdims=True)
     with quiet():
         linear = np.add.reduce(y * below, axis=axis, keepdims=True)
@@ -222,7 +232,7 @@ def _soft_parts(z: Any, y: Any, axis: int) -> tuple[Any, Any, Any, Any]:
 def _soft_value(z: Any, y: Any, *, axis: int, reduction: str) -> Any:
     if not z.size:
         return _reduced(np.sum(z * y, axis=axis), reduction)
-    return _reduced(_soft_parts(z, y, axis)[0].squeeze(axis)[()], reduction)
+    return _reduced(np.squeeze(_soft_parts(z, y, axis)[0], axis)[()], reduction)
 
 
 def _soft_slope(z: Any, y: Any, axis: int) -> Any:
@@ -342,7 +352,22 @@ def _integer_parts(z: Any, labels: Any, axis: int) -> tuple[Any, Any, Any]:
     return np.log(norm) - linear, weights, norm
 
 
+def _foreign_losses(z: Any, labels: Any, axis: int) -> Any:
+    """Losses of foreign operands; NaN for a label that is no class, as none is computed here."""
+    _, below = shifted(z, axis)
+    mine = one_hot(labels, shape_of(z)[axis], axis)
+    linear = np.sum(np.where(mine, below, 0), axis=axis)
+    loss = np.log(np.sum(np.exp(below), axis=axis)) - linear
+    return cast(np.where(_is_class(labels, shape_of(z)[axis]), loss, np.nan), z.dtype)
+
+
+def _is_class(labels: Any, count: int) -> Any:
+    return (labels >= 0) & (labels < count)
+
+
 def _integer_value(z: Any, labels: Any, *, axis: int, reduction: str) -> Any:
+    if is_foreign(z) or is_foreign(labels):
+        return _reduced(_foreign_losses(z, labels, axis), reduction)
     labels = np.asarray(labels)
     if not z.size:
         _check_labels(labels, z.shape[axis])
@@ -354,7 +379,11 @@ def _integer_value(z: Any, labels: Any, *, axis: int, reduction: str) -> Any:
 def _integer_slope(z: Any, labels: Any, axis: int) -> Any:
     """softmax(z), less 1 at the label."""
     weights = bind(softmax_p, z, axis=(axis,))
-    return np.where(one_hot(labels, shape_of(z)[axis], axis), weights - 1, weights)
+    count = shape_of(z)[axis]
+    slope = np.where(one_hot(labels, count, axis), weights - 1, weights)
+    if is_foreign(plain_value(slope)):
+        return np.where(expand_dims(_is_class(labels, count), axis), slope, np.nan)
+    return slope
 
 
 def _integer_jvp(out: Any, args: Sequence[Any], dots: Sequence[Any], params: dict[str, Any]) -> Any:

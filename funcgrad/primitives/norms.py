@@ -1,4 +1,4 @@
-"""Norms of vectors and matrices; singular values.
+"""Norms of vectors and matrices.
 
 Every norm has derivative 0 at zero, the element of least size in its subdifferential.
 """
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core.tracer import bind
-from funcgrad.families.batching import same_call
 from funcgrad.families.shapes import (
     as_operand,
     is_complex,
@@ -17,21 +16,20 @@ from funcgrad.families.shapes import (
     rank_of,
     shape_of,
 )
-from funcgrad.families.smooth import smooth
-from funcgrad.primitives.linalg import adjoint
 from funcgrad.primitives.plain import as_scalar, implements_traced
 from funcgrad.primitives.reduction import kept_shape, sloped
+from funcgrad.primitives.singular_values import svdvals
 from funcgrad.primitives.structural import astype, moveaxis, reshape, where
 
-__all__ = ["matrix_norm", "norm", "svdvals", "vector_norm"]
+__all__ = ["matrix_norm", "norm", "vector_norm"]
 
 
 def _norm_value(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     """√Σ |x|² as NumPy computes it: by `dot` where all axes are reduced."""
     if len(axis) == np.ndim(x):
         total = np.linalg.norm(x)
-        return total.reshape((1,) * np.ndim(x)) if keepdims else total
-    squares = (np.conjugate(x) * x).real if is_complex(x) else x * x
+        return np.reshape(total, (1,) * np.ndim(x)) if keepdims else total
+    squares = np.real(np.conjugate(x) * x) if is_complex(x) else x * x
     return np.sqrt(np.sum(squares, axis=axis, keepdims=keepdims))
 
 
@@ -43,82 +41,6 @@ def _norm_slope(out: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
 
 
 norm_p = sloped("norm", _norm_value, _norm_slope)
-
-
-# --- singular values --------------------------------------------------------------------------
-#
-# NOTE. With A = U S Vᴴ (thin), and Uᴴ Ȧ V = H + K, H Hermitian and K anti-Hermitian: Ṡ = diag H,
-#
-#     U̇ = U (E ∘ H + G ∘ K) + (1 - U Uᴴ) Ȧ V S⁻¹,       Eᵢⱼ = 1 / (sⱼ - sᵢ),
-#     V̇ = V (E ∘ H - G ∘ K) + (1 - V Vᴴ) Ȧᴴ U S⁻¹,      Gᵢⱼ = 1 / (sⱼ + sᵢ).
-#
-# Here only the singular values are given out; U̇ and V̇ serve their second derivatives. For equal
-# singular values E is taken as 0, which is right for functions that treat these alike.
-
-
-def _inverse(x: Any, tolerance: Any) -> Any:
-    """1 / x, and 0 where x is zero but for rounding."""
-    zero = np.abs(x) <= tolerance
-    return where(zero, 0, 1 / where(zero, 1, x))
-
-
-def _rounding(s: Any, shape: tuple[int, ...]) -> Any:
-    """How far singular values may be from the truth, in shape (..., 1)."""
-    largest = np.max(s, axis=-1, keepdims=True, initial=0)
-    return largest * (max(shape[-2:]) * float(np.finfo(s.dtype).eps))
-
-
-def _svd_jvp(out: tuple[Any, Any, Any], a: Any, t: Any) -> tuple[Any, Any, Any]:
-    u, s, vh = out
-    v, uh = adjoint(vh), adjoint(u)
-    m, n = shape_of(a)[-2:]
-    k = min(m, n)
-    tolerance = _rounding(s, (m, n))
-    rows, columns = np.expand_dims(s, -1), np.expand_dims(s, -2)
-    pair_tolerance = np.expand_dims(tolerance, -1)
-    w = np.matmul(np.matmul(uh, t), v)
-    even = _inverse(columns - rows, pair_tolerance) * ((w + adjoint(w)) / 2)
-    odd = _inverse(columns + rows, pair_tolerance) * ((w - adjoint(w)) / 2)
-    u_dot, v_dot = np.matmul(u, even + odd), np.matmul(v, even - odd)
-    inverse = np.expand_dims(_inverse(s, tolerance), -2)
-    if m > k:
-        tv = np.matmul(t, v)
-        u_dot = u_dot + (tv - np.matmul(u, np.matmul(uh, tv))) * inverse
-    if n > k:
-        tu = np.matmul(adjoint(t), u)
-        v_dot = v_dot + (tu - np.matmul(v, np.matmul(vh, tu))) * inverse
-    return u_dot, np.real(np.einsum("...ii->...i", w)), adjoint(v_dot)
-
-
-thin_svd_p = smooth(
-    "thin_svd",
-    lambda a: tuple(np.linalg.svd(a, full_matrices=False)),
-    _svd_jvp,
-    batch=same_call,
-    analytic=False,
-)
-
-
-def _svdvals_jvp(s: Any, a: Any, t: Any) -> Any:
-    """ṡ = Re diag(Uᴴ Ȧ V), and 0 for singular values that are zero but for rounding."""
-    u, _, vh = bind(thin_svd_p, a)
-    parts = np.sum(np.conjugate(u) * np.matmul(t, adjoint(vh)), axis=-2)
-    return where(s <= _rounding(s, shape_of(a)), 0, np.real(parts))
-
-
-svdvals_p = smooth(
-    "svdvals",
-    lambda a: np.linalg.svd(a, compute_uv=False),
-    _svdvals_jvp,
-    batch=same_call,
-    analytic=False,
-)
-
-
-@implements_traced(np.linalg.svdvals)
-def svdvals(x: Any, /) -> Any:
-    """`numpy.linalg.svdvals`."""
-    return bind(svdvals_p, _inexact(x))
 
 
 def _inexact(x: Any) -> Any:
@@ -161,7 +83,7 @@ def _matrix_norm(x: Any, order: Any, axis: tuple[int, int], keepdims: bool) -> A
     if order in (None, "fro", "f"):
         return bind(norm_p, x, axis=tuple(sorted(axis)), keepdims=keepdims)
     if order in (2, -2, "nuc"):
-        values = bind(svdvals_p, moveaxis(x, (row, column), (-2, -1)))
+        values = svdvals(moveaxis(x, (row, column), (-2, -1)))
         reduce: Any = {2: np.max, -2: np.min, "nuc": np.sum}[order]
         result = reduce(values, axis=-1)
     elif order in (1, -1):

@@ -1,18 +1,20 @@
 """numpy.pad: an axis at a time, for every mode that is linear in the array or selects from it."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from funcgrad.core.protocols import unsupported
 from funcgrad.core.tracer import Tracer
+from funcgrad.errors import user_line
 from funcgrad.families.shapes import as_operand, rank_of, shape_of
 from funcgrad.primitives.arranging import flip
 from funcgrad.primitives.indexing import axis_range, unindex
+from funcgrad.primitives.mapping import over_rows
 from funcgrad.primitives.plain import implements_traced, is_traced
 from funcgrad.primitives.selecting import take
-from funcgrad.primitives.structural import astype, broadcast_to, concatenate, moveaxis
+from funcgrad.primitives.structural import astype, broadcast_to, concatenate, moveaxis, reshape
 
 __all__ = ["pad"]
 
@@ -59,9 +61,14 @@ def _pairs(argument: Any, rank: int) -> list[Pair]:
 
 @implements_traced(np.pad)
 def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    """`numpy.pad`; values to pad with may be traced. A function as mode is not supported."""
-    if not isinstance(mode, str):
-        raise unsupported(np.pad, " with a function as mode")
+    """`numpy.pad`; values to pad with may be traced.
+
+    A function as mode is `(line, (before, behind), axis, kwargs) -> line`: it is given each line
+    with zeros around it, and returns it with what is to stand there (a plain array it may change in
+    place, as NumPy has it, but a traced line cannot be changed).
+    """
+    if callable(mode):
+        return _pad_by_function(as_operand(array), pad_width, mode, kwargs)
     if mode not in _OPTIONS:
         raise ValueError(f"mode '{mode}' is not supported")
     option = _OPTIONS[mode]
@@ -70,9 +77,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
         raise ValueError(f"unsupported keyword arguments for mode '{mode}': {unknown}")
     array = as_operand(array)
     rank = rank_of(array)
-    widths = [(int(before), int(after)) for before, after in _pairs(pad_width, rank)]
-    if any(min(pair) < 0 for pair in widths):
-        raise ValueError("index can't contain negative values")
+    widths = _widths(pad_width, rank)
     argument: Any = 0 if mode in ("constant", "linear_ramp") else None
     for given in kwargs.values():
         argument = given
@@ -88,6 +93,41 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     return array
 
 
+def _pad_by_function(
+    x: Any, pad_width: Any, function: Callable[..., Any], options: dict[str, Any]
+) -> Any:
+    """An axis after the other, all lines along it at once; the lines include what is padded."""
+    rank = rank_of(x)
+    widths = _widths(pad_width, rank)
+    x = _zeros_around(x, widths)
+    for axis, pair in enumerate(widths):
+        lines = moveaxis(x, axis, -1)
+        *front, length = shape_of(lines)
+
+        def padded(line: Any, pair: Pair = pair, axis: int = axis) -> Any:
+            out = function(line, pair, axis, options)
+            if shape_of(out) != shape_of(line) or out is None:
+                raise ValueError(
+                    f"pad: the function returned {shape_of(out) if out is not None else None} for "
+                    f"a traced line of shape {shape_of(line)}, at {user_line()}. A traced line "
+                    "cannot be changed in place. Return the padded line, for example "
+                    "line.at[: pad[0]].set(value)."
+                )
+            return out if out.dtype == line.dtype else astype(out, line.dtype)
+
+        rows = reshape(lines, (math.prod(front), length))
+        results = over_rows("pad", padded, math.prod(front), [rows])
+        x = moveaxis(reshape(results, (*front, length)), -1, axis)
+    return x
+
+
+def _widths(pad_width: Any, rank: int) -> list[tuple[int, int]]:
+    widths = [(int(before), int(after)) for before, after in _pairs(pad_width, rank)]
+    if any(min(pair) < 0 for pair in widths):
+        raise ValueError("index can't contain negative values")
+    return widths
+
+
 def _is_zero(argument: Any) -> bool:
     return not is_traced((argument,)) and not np.any(argument)
 
@@ -101,17 +141,42 @@ def _zeros_around(x: Any, widths: list[tuple[int, int]]) -> Any:
 
 def _pad_by_selection(x: Any, widths: list[tuple[int, int]], mode: Any, kind: str) -> Any:
     """Every padded element is an element (or, for odd reflection, a sum of them)."""
+    rank = len(widths)
     for axis, pair in enumerate(widths):
         length = shape_of(x)[axis]
         if not any(pair):
             continue
-        if kind == "odd":
-            weights = np.pad(np.eye(length, dtype=x.dtype), (pair, (0, 0)), mode, reflect_type=kind)
-            x = moveaxis(np.tensordot(weights, x, (1, axis)), 0, axis)
-        elif mode in ("reflect", "symmetric"):
-            x = take(x, np.pad(np.arange(length), pair, mode, reflect_type=kind), axis)
+        if mode in ("reflect", "symmetric"):
+            if kind == "odd" and length > 1:
+                x = _reflected_oddly(x, pair, axis - rank, with_edge=mode == "symmetric")
+            else:
+                x = take(x, np.pad(np.arange(length), pair, mode, reflect_type="even"), axis)
         else:
             x = take(x, np.pad(np.arange(length), pair, mode), axis)
+    return x
+
+
+def _reflected_oddly(x: Any, widths: tuple[int, int], axis: int, *, with_edge: bool) -> Any:
+    """2 x₀ - xᵢ in front, 2 xₙ - xₙ₋ᵢ behind, again and again: what is there is reflected too."""
+    period = shape_of(x)[axis] - (not with_edge)
+    before, behind = widths
+    skip = 0 if with_edge else 1
+    while before or behind:
+        length = shape_of(x)[axis]
+        most = (length - skip) // period * period
+        parts = [x]
+        if before:
+            count = min(most, before)
+            chunk = flip(axis_range(x, skip, skip + count, axis), axis)
+            parts.insert(0, 2 * axis_range(x, 0, 1, axis) - chunk)
+            before -= count
+        if behind:
+            count = min(most, behind)
+            stop = length - skip
+            chunk = flip(axis_range(x, stop - count, stop, axis), axis)
+            parts.append(2 * axis_range(x, length - 1, length, axis) - chunk)
+            behind -= count
+        x = concatenate(parts, axis)
     return x
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.foreign import cast, is_foreign
 from funcgrad.core.protocols import DISPATCH, implements
 from funcgrad.core.tracer import Tracer
 from funcgrad.errors import TracerAssignmentError, user_line
@@ -21,12 +22,23 @@ __all__ = [
 
 COPIES = frozenset(
     {
-        np.choose, np.cross, np.diag, np.diagflat, np.full_like, np.geomspace, np.inner, np.kron,
-        np.linalg.cross, np.linalg.solve, np.linalg.tensordot, np.linspace, np.logspace,
-        np.meshgrid, np.repeat, np.resize, np.roll, np.take, np.tensordot, np.tile,
+        np.average, np.choose, np.copy, np.cov, np.cross, np.diag, np.diagflat, np.full_like,
+        np.geomspace, np.histogram, np.histogram2d, np.histogramdd, np.inner, np.kron,
+        np.linalg.cross, np.linalg.solve, np.linalg.tensordot, np.linspace, np.logspace, np.median, np.meshgrid,
+        np.nanmedian, np.nanpercentile, np.nanquantile, np.percentile, np.quantile, np.repeat,
+        np.resize, np.roll, np.take, np.tensordot, np.tile,
     }
 )  # fmt: skip
 """Functions that return memory of their own, though the last operation here may be a view."""
+
+
+def _astype(x: Any, dtype: Any, /, **options: Any) -> Any:
+    by_method = isinstance(x, np.generic) or is_foreign(x)  # np.astype of NumPy 2.0 takes arrays
+    return cast(x, dtype) if by_method else np.astype(x, dtype, **options)
+
+
+OF_PLAIN: dict[Any, Callable[..., Any]] = {np.astype: _astype}
+"""What is called with plain arguments, where it is not NumPy's function (dask lacks it)."""
 
 
 def is_traced(x: Any) -> bool:
@@ -63,6 +75,7 @@ def implements_traced(
             return unshared(implementation(*args, **kwargs))
 
         traced = copying if function in COPIES else implementation
+        of_plain = OF_PLAIN.get(function, function)
 
         @functools.wraps(implementation)
         def either(*args: Any, **kwargs: Any) -> Any:
@@ -73,7 +86,7 @@ def implements_traced(
                 if any(is_traced(arg) for arg in kwargs.values()):
                     return traced(*args, **kwargs)
                 refuse_out(function.__name__, kwargs.get("out"))
-            return function(*args, **kwargs)
+            return of_plain(*args, **kwargs)
 
         implements(function, *aliases)(either)
         return either
@@ -83,7 +96,7 @@ def implements_traced(
 
 def refuse_out(name: str, out: Any) -> None:
     """Raise `TracerAssignmentError` if there is an `out=` array."""
-    if out is not None and not (isinstance(out, tuple) and out == (None,)):
+    if out is not None and not (isinstance(out, tuple) and all(one is None for one in out)):
         raise TracerAssignmentError(
             f"{name}: out= at {user_line()}. A result that is written into an array loses its "
             "derivative. Leave out= away and use the result, or write "

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.foreign import is_foreign
 from funcgrad.core.primitive import Primitive, Pull
 from funcgrad.core.tracer import bind
 from funcgrad.families.batching import same_call
@@ -30,6 +31,7 @@ from funcgrad.primitives.plain import (
     refuse_out,
     static_axis,
 )
+from funcgrad.primitives.spreading import spread_as
 from funcgrad.primitives.structural import (
     astype,
     broadcast_to,
@@ -68,9 +70,13 @@ def kept_shape(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[int, ...]
     return tuple(1 if i - rank in axis else n for i, n in enumerate(shape))
 
 
-def spread(ct: Any, shape: tuple[int, ...], axis: tuple[int, ...], keepdims: bool) -> Any:
-    """Repeat a value along the axes that a reduction has summed over."""
-    if type(ct) is np.float64 or type(ct) is np.float32:
+def spread(
+    ct: Any, shape: tuple[int, ...], axis: tuple[int, ...], keepdims: bool, like: Any = None
+) -> Any:
+    """Repeat a value along the axes that a reduction has summed over; `like` is its operand."""
+    if like is not None and like.like is None:
+        like = None
+    if like is None and (type(ct) is np.float64 or type(ct) is np.float32):
         size = 1
         for length in shape:
             size *= length
@@ -80,7 +86,7 @@ def spread(ct: Any, shape: tuple[int, ...], axis: tuple[int, ...], keepdims: boo
             return full
     if not keepdims:
         ct = reshape(ct, kept_shape(shape, axis))
-    return broadcast_to(ct, shape)
+    return broadcast_to(ct, shape) if like is None else spread_as(ct, like)
 
 
 def count(shape: tuple[int, ...], axis: tuple[int, ...]) -> int:
@@ -109,6 +115,8 @@ def _sum_value(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 
 def _masked_sum_value(x: Any, mask: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
+    if is_foreign(x) or is_foreign(mask):
+        return np.sum(np.where(mask, x, 0), axis=axis, keepdims=keepdims)
     return np.sum(x, axis=axis, keepdims=keepdims, where=mask)
 
 
@@ -129,8 +137,8 @@ def _mean_value(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
 def _mean_transpose(ct: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     number = count(x.shape, axis)
     if x.dtype.itemsize == 2:  # a float16 ends at 65504
-        return astype(spread(ct / np.float32(number), x.shape, axis, keepdims), x.dtype)
-    return spread(ct / number, x.shape, axis, keepdims)
+        return astype(spread(ct / np.float32(number), x.shape, axis, keepdims, x), x.dtype)
+    return spread(ct / number, x.shape, axis, keepdims, x)
 
 
 def full(y: Any, shape: tuple[int, ...], axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -227,13 +235,13 @@ def _products_of_others(_out: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
 sum_p = linear(
     "sum",
     _sum_value,
-    lambda ct, x, *, axis, keepdims: spread(ct, x.shape, axis, keepdims),
+    lambda ct, x, *, axis, keepdims: spread(ct, x.shape, axis, keepdims, x),
     batch=same_call,
 )
 masked_sum_p = linear(
     "masked_sum",
     _masked_sum_value,
-    lambda ct, x, mask, *, axis, keepdims: where(mask, spread(ct, x.shape, axis, keepdims), 0),
+    lambda ct, x, mask, *, axis, keepdims: where(mask, spread(ct, x.shape, axis, keepdims, x), 0),
     None,
     batch=_masked_sum_batch,
 )
@@ -265,6 +273,11 @@ min_p = smooth(
 # --- functions --------------------------------------------------------------------------------
 
 
+def _axes(axis: Any, rank: int) -> tuple[int, ...]:
+    """The axes of a reduction by a ufunc, which may name one of a number that has none."""
+    return () if not rank and axis in (0, -1) else negative_axes(axis, rank)
+
+
 def _operand(a: Any, dtype: Any) -> Any:
     a = as_operand(a)
     return a if dtype is None else astype(a, dtype)
@@ -283,7 +296,7 @@ def sum_(
     """`numpy.sum`."""
     refuse_out("sum", out)
     a = _operand(a, dtype)
-    params = {"axis": negative_axes(axis, rank_of(a)), "keepdims": bool(keepdims)}
+    params = {"axis": _axes(axis, rank_of(a)), "keepdims": bool(keepdims)}
     if where is True:
         total = bind(sum_p, a, **params)
     else:
@@ -306,7 +319,7 @@ def prod(
     a = _operand(a, dtype)
     if where is not True:
         a = np.where(where, a, 1)
-    total = bind(prod_p, a, axis=negative_axes(axis, rank_of(a)), keepdims=bool(keepdims))
+    total = bind(prod_p, a, axis=_axes(axis, rank_of(a)), keepdims=bool(keepdims))
     return total if type(initial) is int and initial == 1 else total * initial
 
 
@@ -363,7 +376,7 @@ def _extremum(primitive: Any, a: Any, axis: Any, keepdims: bool, initial: Any, m
                 "mask one has to specify 'initial'"
             )
         a = where(mask, a, _beyond(primitive, a.dtype))
-    axes = negative_axes(axis, rank_of(a))
+    axes = _axes(axis, rank_of(a))
     params: dict[str, Any] = {"axis": axes, "keepdims": bool(keepdims)}
     if initial is None:
         return bind(primitive, a, **params)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.foreign import cast, is_foreign
 from funcgrad.core.primitive import Primitive, Pull
-from funcgrad.core.protocols import DISPATCH, unsupported
+from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Tracer, bind
 from funcgrad.families.linear import linear
 from funcgrad.families.shapes import (
@@ -27,32 +28,38 @@ from funcgrad.primitives.calls import append_record
 from funcgrad.primitives.indexing import gather, index, nonzero
 from funcgrad.primitives.joining import stack
 from funcgrad.primitives.keys import FULL
+from funcgrad.primitives.placing import add_along
 from funcgrad.primitives.plain import implements_traced, refuse_out
 from funcgrad.primitives.structural import as_condition, broadcast_to, imag, ravel, real, where
 
-__all__ = ["as_index", "clip", "compress", "take", "take_along_axis", "take_in_order"]
+__all__ = ["as_index", "clip", "compress", "in_range", "take", "take_along_axis", "take_in_order"]
 
 # --- by number --------------------------------------------------------------------------------
 
 
 def as_index(name: str, indices: Any) -> Any:
-    """Index arguments as an integer array, a tracer of one, or a Python integer."""
+    """Index arguments as an array of `intp`, a tracer of one, or a Python integer."""
     if isinstance(indices, list | tuple) and any(isinstance(one, Tracer) for one in indices):
         indices = stack(indices)
-    elif not isinstance(indices, Tracer):
+    elif not isinstance(indices, Tracer) and not is_foreign(indices):
         indices = np.asarray(indices)
-        indices = indices.astype(np.intp) if indices.size == 0 else indices
+        indices = indices.astype(np.intp) if indices.size == 0 else indices  # of floats, if []
     if indices.dtype.kind not in "biu":
         raise TypeError(
             f"{name}: the indices have dtype {indices.dtype}. An index has no derivative. Use "
             "integers, e.g. indices.astype(int)."
         )
-    if not isinstance(indices, Tracer) and indices.ndim == 0:
+    if isinstance(indices, np.ndarray) and indices.ndim == 0:
         return operator.index(int(indices))
-    return indices
+    return _wide(indices)
 
 
-def _in_range(name: str, indices: Any, length: int, mode: str) -> Any:
+def _wide(indices: Any) -> Any:
+    """Integers in which a length does not overflow, of booleans 0 and 1, as NumPy takes them."""
+    return indices if indices.dtype == np.intp else cast(indices, np.intp)
+
+
+def in_range(name: str, indices: Any, length: int, mode: str) -> Any:
     """Indices by NumPy's mode; with "raise" the gather itself refuses those out of range."""
     if mode == "raise":
         return indices
@@ -73,7 +80,7 @@ def take(
     if axis is None:
         a, axis = ravel(a), 0
     lead = negative_axis(axis, rank_of(a)) + rank_of(a)
-    chosen = _in_range("take", as_index("take", indices), shape_of(a)[lead], mode)
+    chosen = in_range("take", as_index("take", indices), shape_of(a)[lead], mode)
     if isinstance(chosen, int | np.integer):
         return index(a, ((FULL,) * lead + (int(chosen),)))
     return gather(a, (chosen,), lead)
@@ -86,6 +93,8 @@ def _along_value(x: Any, indices: Any, *, axis: int, unique: bool) -> Any:
 
 def _add_along_value(ct: Any, indices: Any, *, length: int, axis: int, unique: bool) -> Any:
     """Zeros with `ct` added along an axis at the indices."""
+    if is_foreign(ct):
+        return add_along(ct, indices, length, axis)
     shape = list(ct.shape)
     shape[axis] = length
     full = np.zeros_like(ct, shape=tuple(shape), order="C")
@@ -137,6 +146,7 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     arr, indices = as_operand(arr), as_operand(indices)
     if indices.dtype.kind not in "iu":
         raise IndexError("`indices` must be an integer array")
+    indices = _wide(indices)
     if axis is None:
         if rank_of(indices) != 1:
             raise ValueError("when axis=None, `indices` must have a single dimension.")
@@ -163,14 +173,14 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """`numpy.choose`."""
     refuse_out("choose", out)
     parts = [as_operand(choice) for choice in choices]
-    numbers = as_operand(a)
+    numbers = as_operand(np.asarray(a) if isinstance(a, int) else a)
     if numbers.dtype.kind not in "biu":
         raise TypeError(
             f"choose: the numbers of the choices have dtype {numbers.dtype}, but must be integers. "
             "A choice has no derivative by its number. Use a.astype(int)."
         )
     shape = np.broadcast_shapes(shape_of(numbers), *map(shape_of, parts))
-    numbers = _in_range("choose", numbers, len(parts), mode)
+    numbers = in_range("choose", numbers, len(parts), mode)
     if mode == "raise" and bool(np.any((numbers < 0) | (numbers >= len(parts)))):
         raise ValueError("invalid entry in choice array")
     table = stack([broadcast_to(part, shape) for part in parts])
@@ -218,8 +228,8 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 def _regions(x: Any, low: Any, high: Any) -> tuple[Any, Any]:
     """Where the upper and the lower limit is the result; at an edge it is x itself."""
-    above = np.maximum(x, low) > high
-    return above, np.logical_and(x < low, np.logical_not(above))
+    above = np.greater(np.maximum(x, low), high)
+    return above, np.logical_and(np.less(x, low), np.logical_not(above))
 
 
 def _clip_jvp(
@@ -277,21 +287,22 @@ def clip(
 ) -> Any:
     """`numpy.clip`; at the edges the derivative by `a` is 1, for the result is `a` itself there."""
     refuse_out("clip", out)
-    if options:
-        raise unsupported(np.clip, f" with {', '.join(options)}")
     if (a_min is not _ABSENT or a_max is not _ABSENT) and not (min is _ABSENT and max is _ABSENT):
         raise ValueError(
             "Passing `min` or `max` keyword argument when `a_min` and `a_max` are provided"
         )
     low = a_min if min is _ABSENT else min
     high = a_max if max is _ABSENT else max
-    if type(a) is RecordTracer and type(low) in _NUMBERS and type(high) in _NUMBERS:
+    if type(a) is RecordTracer and type(low) in _NUMBERS and type(high) in _NUMBERS and not options:
         x = a.value
         if type(x) is np.ndarray and x.dtype.kind == "f" and low <= high:
             kept = np.logical_not((x < low) | (x > high))
             return append_record(a, clip_p, _keep_where, kept, _clip(x, low, high))
     a = as_operand(a)
-    return bind(clip_p, a, _limit(a, low, least=True), _limit(a, high, least=False))
+    low, high = _limit(a, low, least=True), _limit(a, high, least=False)
+    if options:
+        return DISPATCH["ufunc options"](_clip, clip_ufunc, (a, low, high), options)
+    return bind(clip_p, a, low, high)
 
 
 def _limit(a: Any, limit: Any, least: bool) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.foreign import any_seen
 from funcgrad.core.tracer import Tracer, plain_value
 from funcgrad.families.shapes import as_operand, dtype_of, rank_of, shape_of
 from funcgrad.primitives.plain import implements_traced
@@ -114,7 +115,7 @@ def geomspace(
     axis: int = 0,
 ) -> Any:
     """`numpy.geomspace`: start (stop / start)^(i/n), exactly `start` and `stop` at the ends."""
-    if np.any(plain_value(start) == 0) or np.any(plain_value(stop) == 0):
+    if any_seen(plain_value(start) == 0) or any_seen(plain_value(stop) == 0):
         raise ValueError("Geometric sequence cannot include zero")
     ends = np.result_type(_model(start)), np.result_type(_model(stop))  # no weak ones here
     working = np.result_type(*ends, np.zeros((), dtype), float(num))

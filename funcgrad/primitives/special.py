@@ -5,6 +5,7 @@ and much faster. Every rule holds, without warnings, at ±1e3 and at ±inf where
 factor that grows meets one that has underflowed to 0 only after `bounded` has stopped its growth.
 """
 
+import functools
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad import special_values
+from funcgrad.core.foreign import cast, each_element, is_foreign
 from funcgrad.core.primitive import PRIMITIVES, Primitive
 from funcgrad.core.tracer import bind
 from funcgrad.errors import InputDtypeError
@@ -61,7 +63,7 @@ def real_operand(name: str, x: Any) -> Any:
     if kind == "f":
         return x
     if kind in "biu":
-        return np.float64(x) if dtype is None else x.astype(np.float64)
+        return np.float64(x) if dtype is None else cast(x, np.float64)
     raise InputDtypeError(
         f"{name}: the operand has dtype {dtype or type(x).__name__}. The function is defined for "
         "real numbers only. Pass x.real if the imaginary part does not matter, or an array of "
@@ -115,6 +117,11 @@ def special(
     return function
 
 
+def tabulated(name: str, value: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A function of `funcgrad.special_values`, which computes on plain arrays, for every value."""
+    return lambda x: each_element(name, value, x) if is_foreign(x) else value(x)
+
+
 # --- bounded: stops growth, not derivatives ---------------------------------------------------
 
 bounded_p = smooth(
@@ -140,6 +147,8 @@ def bounded(x: Any, bound: float) -> Any:
 
 def logistic(x: Any) -> Any:
     """1 / (1 + exp(-x)), where exp(-x) cannot overflow; else without any growing exponential."""
+    if is_foreign(x):
+        return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
     if np.minimum.reduce(x, axis=None, initial=0) > -SAFE.get(np.result_type(x).itemsize, 700.0):
         if type(x) is np.ndarray and x.ndim:
             y = np.negative(x)
@@ -197,8 +206,8 @@ def bell(x: Any) -> Any:
     return TWO_OVER_SQRT_PI * np.exp(-(x * x))
 
 
-erfc_value = special_values.erfc
-erf = special("erf", special_values.erf, lambda _y, x, t: t * bell(x))
+erfc_value = tabulated("erfc", special_values.erfc)
+erf = special("erf", tabulated("erf", special_values.erf), lambda _y, x, t: t * bell(x))
 erfc = special("erfc", erfc_value, lambda _y, x, t: -(t * bell(x)))
 
 
@@ -206,7 +215,9 @@ erfc = special("erfc", erfc_value, lambda _y, x, t: -(t * bell(x)))
 
 polygamma_p: Primitive = smooth(
     "polygamma",
-    lambda x, *, n: special_values.polygamma(n, real_operand("polygamma", x)),
+    lambda x, *, n: tabulated("polygamma", functools.partial(special_values.polygamma, n))(
+        real_operand("polygamma", x)
+    ),
     lambda _out, x, t, *, n: t * bind(polygamma_p, x, n=n + 1),
     batch=same_call,
     domain=(POSITIVE,),
@@ -225,6 +236,14 @@ def trigamma(x: Any) -> Any:
 
 
 digamma = special(
-    "digamma", special_values.digamma, lambda _y, x, t: t * trigamma(x), domain=POSITIVE
+    "digamma",
+    tabulated("digamma", special_values.digamma),
+    lambda _y, x, t: t * trigamma(x),
+    domain=POSITIVE,
 )
-lgamma = special("lgamma", special_values.lgamma, lambda _y, x, t: t * digamma(x), domain=POSITIVE)
+lgamma = special(
+    "lgamma",
+    tabulated("lgamma", special_values.lgamma),
+    lambda _y, x, t: t * digamma(x),
+    domain=POSITIVE,
+)

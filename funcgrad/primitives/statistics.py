@@ -4,10 +4,14 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.foreign import any_seen
+from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import bind, plain_value
+from funcgrad.families.elementwise import constant_call
 from funcgrad.families.shapes import (
     as_operand,
     cast_like,
+    in_front,
     is_complex,
     negative_axes,
     negative_axis,
@@ -30,9 +34,16 @@ from funcgrad.primitives.reduction import (
     sloped,
     sum_,
 )
-from funcgrad.primitives.structural import astype, broadcast_to, reshape, transpose, where
+from funcgrad.primitives.structural import (
+    astype,
+    broadcast_to,
+    real,
+    reshape,
+    transpose,
+    where,
+)
 
-__all__ = ["average", "nanmean", "nanvar", "std", "var"]
+__all__ = ["average", "nanmean", "nanvar", "std", "var", "weights_for"]
 
 
 def _half_slope(x: Any, axis: tuple[int, ...], ddof: float) -> Any:
@@ -75,22 +86,58 @@ def _square(x: Any) -> Any:
     return re * re + im * im
 
 
-def _root(x: Any) -> Any:
-    """√x, whose derivative at 0 is 0."""
-    return as_scalar(where(x == 0, 0, np.sqrt(where(x == 0, 1, x))))
+def _all_equal_value(x: Any, mask: Any, *, axis: tuple[int, ...]) -> Any:
+    """Whether the elements that a mask lets through are equal, along axes that are kept as 1."""
+    if x.dtype.kind == "c":
+        parts = [_all_equal_value(part, mask, axis=axis) for part in (np.real(x), np.imag(x))]
+        return parts[0] & parts[1]
+    high = np.max(x, axis=axis, keepdims=True, where=mask, initial=-np.inf)
+    return high == np.min(x, axis=axis, keepdims=True, where=mask, initial=np.inf)
 
 
-def _spread_of(a: Any, axis: Any, ddof: float, keepdims: bool, mask: Any, center: Any) -> Any:
+all_equal_p: Primitive = constant_call(
+    "all_equal",
+    _all_equal_value,
+    lambda size, batched, values, params: bind(
+        all_equal_p,
+        *(in_front(size, v, b) for v, b in zip(values, batched, strict=True)),
+        **params,
+    ),
+)
+
+
+def _root(squared: Any, x: Any, mask: Any, axis: Any, center: Any) -> Any:
+    """√ of a variance of x, whose derivative is 0 where it is 0, but for rounding."""
+    flat = squared == 0
+    if center is None:
+        every = broadcast_to(as_operand(mask), shape_of(x))
+        equal = bind(all_equal_p, x, every, axis=negative_axes(axis, rank_of(x)))
+        flat = flat | reshape(equal, shape_of(squared))
+    return as_scalar(where(flat, 0, np.sqrt(where(flat, 1, squared))))
+
+
+def _spread_of(
+    a: Any, axis: Any, dtype: Any, ddof: float, keepdims: bool, mask: Any, center: Any
+) -> Any:
     """The variance in NumPy's own steps, for `where=` and `mean=`."""
     if center is None:
-        number = number_of(a, axis, True, mask)
-        center = sum_(a, axis, keepdims=True, where=mask) / cast_like(number, a.dtype)
+        total = sum_(a, axis, dtype, keepdims=True, where=mask)
+        center = total / cast_like(number_of(a, axis, True, mask), total.dtype)
     apart = a - center
     if mask is not True:
         apart = where(mask, apart, 0)
-    total = sum_(_square(apart), axis, keepdims=keepdims, where=mask)
+    total = sum_(_square(apart), axis, dtype, keepdims=keepdims, where=mask)
     freedom = np.maximum(number_of(a, axis, keepdims, mask) - ddof, 0)
     return total / cast_like(freedom, total.dtype)
+
+
+def _freedom(ddof: Any, correction: Any) -> Any:
+    """`ddof` by either of its names."""
+    if correction is np._NoValue:
+        return ddof
+    if ddof != 0:
+        raise ValueError("ddof and correction can't be provided simultaneously.")
+    return correction
 
 
 def _moment(
@@ -105,20 +152,18 @@ def _moment(
     correction: Any,
 ) -> Any:
     a = as_operand(a)
-    if correction is not np._NoValue:
-        if ddof != 0:
-            raise ValueError("ddof and correction can't be provided simultaneously.")
-        ddof = correction
-    if dtype is not None:
-        a = astype(a, dtype)
+    ddof = _freedom(ddof, correction)
+    dtype = None if dtype is None else np.dtype(dtype)
     if mask is True and center is np._NoValue:
+        a = a if dtype is None else astype(a, dtype)
         axes = negative_axes(axis, rank_of(a))
-        return bind(primitive, a, axis=axes, ddof=ddof, keepdims=bool(keepdims))
+        found = bind(primitive, a, axis=axes, ddof=ddof, keepdims=bool(keepdims))
+        return astype(found, dtype) if dtype is not None and dtype.kind == "c" else found
     if a.dtype.kind not in "fc":
         a = astype(a, np.float64)
     center = None if center is np._NoValue else as_operand(center)
-    squared = _spread_of(a, axis, ddof, keepdims, mask, center)
-    return squared if primitive is var_p else _root(squared)
+    squared = _spread_of(a, axis, dtype, ddof, keepdims, mask, center)
+    return squared if primitive is var_p else _root(squared, a, mask, axis, center)
 
 
 @implements_traced(np.var)
@@ -157,7 +202,7 @@ def std(
     return _moment(std_p, a, axis, dtype, ddof, keepdims, where, mean, correction)
 
 
-def _weights(weights: Any, a: Any, axis: Any) -> Any:
+def weights_for(weights: Any, a: Any, axis: Any) -> Any:
     """Weights in a shape that broadcasts against `a`."""
     w = as_operand(weights)
     shape = shape_of(a)
@@ -192,10 +237,10 @@ def average(
         number = count(shape_of(a), negative_axes(axis, rank_of(a)))
         total = np.asarray(number, result.dtype)[()]
     else:
-        w = _weights(weights, a, axis)
+        w = weights_for(weights, a, axis)
         dtype = np.result_type(a.dtype, w.dtype, *(["f8"] if a.dtype.kind in "biu" else []))
         total = sum_(w, axis, dtype=dtype, keepdims=keepdims)
-        if np.any(plain_value(total) == 0):
+        if any_seen(plain_value(total) == 0):
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
         result = sum_(astype(a, dtype) * astype(w, dtype), axis, keepdims=keepdims) / total
     if not returned:
@@ -260,21 +305,36 @@ def nanmean(
     return total / astype(np.sum(valid, axis=static_axis(axis), keepdims=keepdims), total.dtype)
 
 
-def _nan_spread(
-    a: Any, axis: Any, dtype: Any, ddof: float, keepdims: bool, mask: Any, center: Any
+def _nan_moment(
+    a: Any,
+    axis: Any,
+    dtype: Any,
+    ddof: float,
+    keepdims: bool,
+    mask: Any,
+    center: Any,
+    *,
+    root: bool,
 ) -> Any:
+    """The variance in NumPy's own steps, which keep the deviations in the dtype of `a`."""
     a = as_operand(a)
-    if dtype is not None:
-        a = astype(a, dtype)
+    if a.dtype.kind not in "fc":
+        a = astype(a, np.float64)
     axis = static_axis(axis)
     valid = _numbers(a, mask)
+    a = where(valid, a, 0)
     if center is np._NoValue:
-        center = nanmean(a, axis, keepdims=True, where=mask)
-    apart = where(valid, where(valid, a, 0) - center, 0)
-    number = np.sum(valid, axis=axis, keepdims=keepdims)
-    total = sum_(_square(apart), axis, keepdims=keepdims)
-    freedom = astype(number, total.dtype) - ddof
-    return as_scalar(where(freedom > 0, total / where(freedom > 0, freedom, 1), np.nan))
+        center = None
+        total = sum_(a, axis, dtype, keepdims=True)
+        middle = total / astype(np.sum(valid, axis=axis, keepdims=True), total.dtype)
+    else:
+        center = middle = as_operand(center)
+    apart = where(valid, cast_like(a - middle, a.dtype), 0)
+    total = sum_(_square(apart), axis, dtype, keepdims=keepdims)
+    freedom = astype(np.sum(valid, axis=axis, keepdims=keepdims) - ddof, real(total).dtype)
+    enough = freedom > 0
+    squared = as_scalar(where(enough, total / where(enough, freedom, 1), np.nan))
+    return _root(squared, a, valid, axis, center) if root else squared
 
 
 @implements_traced(np.nanvar)
@@ -292,8 +352,8 @@ def nanvar(
 ) -> Any:
     """`numpy.nanvar`: the variance of what is no NaN."""
     refuse_out("nanvar", out)
-    ddof = ddof if correction is np._NoValue else correction
-    return _nan_spread(a, axis, dtype, ddof, keepdims, where, mean)
+    ddof = _freedom(ddof, correction)
+    return _nan_moment(a, axis, dtype, ddof, keepdims, where, mean, root=False)
 
 
 @implements_traced(np.nanstd)
@@ -311,8 +371,8 @@ def nanstd(
 ) -> Any:
     """`numpy.nanstd`: the standard deviation of what is no NaN; its derivative at 0 is 0."""
     refuse_out("nanstd", out)
-    ddof = ddof if correction is np._NoValue else correction
-    return _root(_nan_spread(a, axis, dtype, ddof, keepdims, where, mean))
+    ddof = _freedom(ddof, correction)
+    return _nan_moment(a, axis, dtype, ddof, keepdims, where, mean, root=True)
 
 
 def _nan_extremum(

@@ -11,9 +11,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from funcgrad.core.foreign import cast, duplicate, spread_like
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.protocols import implements
-from funcgrad.core.tracer import bind, plain_value
+from funcgrad.core.tracer import bind
 from funcgrad.errors import ObjectArrayError, user_line
 from funcgrad.families.batching import aligned, same_call
 from funcgrad.families.elementwise import constant_call
@@ -31,17 +32,14 @@ from funcgrad.families.shapes import (
     zeros_like,
 )
 from funcgrad.interpreters.record import RecordTracer
-from funcgrad.primitives.calls import (
-    append_join,
-    append_record,
-    as_shape,
-    recording_of,
-)
+from funcgrad.primitives.calls import append_join, append_record, as_shape, recording_of
+from funcgrad.primitives.memory import memory_axes, memory_order
 from funcgrad.primitives.plain import implements_traced, is_traced, refuse_out
 
 __all__ = [
     "as_condition",
     "astype",
+    "broadcast_p",
     "broadcast_to",
     "cast_for",
     "concatenate",
@@ -49,7 +47,6 @@ __all__ = [
     "expand_dims",
     "imag",
     "matrix_transpose",
-    "memory_order",
     "moveaxis",
     "ravel",
     "real",
@@ -57,6 +54,7 @@ __all__ = [
     "squeeze",
     "swapaxes",
     "transpose",
+    "truncate_p",
     "where",
 ]
 
@@ -71,7 +69,8 @@ def _reshape_value(x: Any, *, shape: tuple[int, ...]) -> Any:
 
 def _transpose_value(x: Any, *, axes: tuple[int, ...]) -> Any:
     rank = x.ndim
-    return x.transpose((*range(rank - len(axes)), *(a + rank for a in axes)))
+    order = (*range(rank - len(axes)), *(a + rank for a in axes))
+    return x.transpose(order) if type(x) is np.ndarray else np.transpose(x, order)
 
 
 def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -80,7 +79,7 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _astype_value(x: Any, *, dtype: np.dtype[Any]) -> Any:
-    return x.astype(dtype) if hasattr(x, "astype") else dtype.type(x)
+    return cast(x, dtype) if hasattr(x, "dtype") else dtype.type(x)
 
 
 def _reshape_batch(
@@ -92,8 +91,11 @@ def _reshape_batch(
 def _broadcast_batch(
     size: int, batched: Sequence[bool], values: Sequence[Any], params: dict[str, Any]
 ) -> Any:
-    shape = params["shape"]
-    return bind(broadcast_p, *align(batched, values, len(shape)), shape=(size, *shape))
+    shape, like = params["shape"], params.get("like")
+    (x,) = align(batched, values, len(shape))
+    if like is None:
+        return bind(broadcast_p, x, shape=(size, *shape))
+    return bind(broadcast_p, x, shape=(size, *shape), like=((size,), *like))
 
 
 def _concatenate_transpose(ct: Any, position: int, *parts: Any, axis: int) -> Any:
@@ -114,7 +116,12 @@ def _concatenate_batch(
 
 astype_p: Primitive = linear("astype", _astype_value, lambda ct, _x, *, dtype: ct, batch=same_call)
 truncate_p: Primitive = constant_call("truncate", _astype_value, same_call)
-copy_p: Primitive = linear("copy", np.copy, lambda ct, _x: ct, batch=same_call)
+copy_p: Primitive = linear(
+    "copy",
+    lambda x, *, order="K": duplicate(x, order),
+    lambda ct, _x, *, order="K": ct,
+    batch=same_call,
+)
 reshape_p: Primitive = linear(
     "reshape",
     _reshape_value,
@@ -131,8 +138,8 @@ transpose_p: Primitive = linear(
 )
 broadcast_p: Primitive = linear(
     "broadcast_to",
-    lambda x, *, shape: np.broadcast_to(x, shape),
-    lambda ct, x, *, shape: unbroadcast(ct, x.shape),
+    lambda x, *, shape, like=None: spread_like(x, shape, like),
+    lambda ct, x, *, shape, like=None: unbroadcast(ct, x.shape),
     batch=_broadcast_batch,
     view=True,
 )
@@ -181,9 +188,13 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None, **_:
 
 @implements_traced(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
-    """`numpy.copy`."""
-    del order, subok
-    return bind(copy_p, as_operand(a))
+    """`numpy.copy`; the order in memory matters to a later `order="K"`."""
+    del subok
+    if order == "K" or rank_of(a) < 2:
+        return bind(copy_p, as_operand(a))
+    flipped = memory_order("copy", a, order) == "F"
+    copied = bind(copy_p, transpose(a) if flipped else as_operand(a), order="C")
+    return transpose(copied) if flipped else copied
 
 
 @implements_traced(np.real)
@@ -229,19 +240,12 @@ def _without_unknown(target: tuple[int, ...], size: int) -> tuple[int, ...]:
     return tuple(size // known if length == -1 else length for length in target)
 
 
-def memory_order(name: str, a: Any, order: str) -> str:
-    """`"C"` or `"F"` for an order argument that may ask for the order in memory."""
-    if order in ("C", "F"):
-        return order
-    if order not in ("A", "K"):
-        raise ValueError(f"{name}: order={order!r} is not one of 'C', 'F', 'A', 'K'")
-    flags = getattr(plain_value(a), "flags", None)
-    return "F" if flags is not None and flags.fnc else "C"
-
-
 @implements_traced(np.ravel)
 def ravel(a: Any, order: str = "C") -> Any:
-    """`numpy.ravel`; "A" and "K" are "F" for values that lie so in memory, else "C"."""
+    """`numpy.ravel`; "A" and "K" look at how the values lie in memory."""
+    if order == "K":
+        axes = memory_axes(a)
+        return reshape(a if axes == tuple(range(len(axes))) else transpose(a, axes), (-1,))
     return reshape(a, (-1,), memory_order("ravel", a, order))
 
 
@@ -302,6 +306,7 @@ def transpose(a: Any, axes: Any = None) -> Any:
             return append_record(a, transpose_p, _transpose_pull, None, a.value.transpose())
         order = tuple(range(-1, -rank - 1, -1))
     else:
+        axes = axes if hasattr(axes, "__len__") else (axes,)
         order = tuple([negative_axis(axis, rank) for axis in axes])
         if len(order) != rank or len(set(order)) != rank:
             raise ValueError(f"transpose: axes {tuple(axes)} don't match an array of {rank} axes")
@@ -360,9 +365,9 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 
 
 def as_condition(condition: Any) -> Any:
-    """A condition as a plain operand: traced floating-point numbers are compared with zero."""
+    """A condition as a plain boolean operand: numbers are compared with zero."""
     condition = as_operand(condition)
-    return condition != 0 if getattr(condition, "dtype", np.dtype(bool)).kind in "fc" else condition
+    return condition != 0 if getattr(condition, "dtype", np.dtype(bool)).kind != "b" else condition
 
 
 def _where_pull_x(ct: Any, condition: Any) -> Any:

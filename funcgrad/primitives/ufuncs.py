@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.foreign import as_array, cast
 from funcgrad.core.primitive import PRIMITIVES, Primitive
 from funcgrad.core.protocols import DISPATCH, implements, unsupported
 from funcgrad.core.tracer import bind, plain_value
@@ -12,7 +13,8 @@ from funcgrad.families.batching import same_call
 from funcgrad.families.elementwise import constant_call, elementwise, piecewise_constant
 from funcgrad.families.shapes import as_operand, dtype_of, is_complex, rank_of, shape_of
 from funcgrad.families.smooth import smooth
-from funcgrad.primitives.plain import implements_traced, refuse_out
+from funcgrad.primitives.elementwise import lowered, power_by_exponent
+from funcgrad.primitives.plain import as_scalar, implements_traced, is_traced, refuse_out
 from funcgrad.primitives.structural import astype, reshape, where
 
 __all__ = ["call_with_options", "float_power", "outer"]
@@ -30,9 +32,12 @@ def call_with_options(
     derivative, whatever the operands are.
     """
     options = dict(options)
-    refuse_out(ufunc.__name__, options.pop("out", None) or args[ufunc.nin :] or None)
+    out = options.pop("out", None)
+    refuse_out(ufunc.__name__, args[ufunc.nin :] or None if out is None else out)
     if ufunc.signature is not None:
         return implementation(*args, **options)
+    if not any(map(is_traced, (*args, options.get("where")))):
+        return _plain_call(ufunc, args, options)
     mask, dtype = options.pop("where", True), options.pop("dtype", None)
     casting = options.pop("casting", "same_kind")
     for harmless in ("order", "subok"):
@@ -51,6 +56,19 @@ def call_with_options(
     if isinstance(out, tuple):
         return tuple(_masked(mask, one) for one in out)
     return _masked(mask, out)
+
+
+def _plain_call(ufunc: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    """NumPy's own result, but 0 where the mask is false."""
+    mask = options.get("where", True)
+    if mask is True:
+        return ufunc(*args, **options)
+    # NumPy warns that it leaves memory as it is, unless `out` says that this is known
+    options["out"] = None if ufunc.nout == 1 else (None,) * ufunc.nout
+    out = ufunc(*args, **options)
+    if isinstance(out, tuple):
+        return tuple(as_scalar(np.where(mask, one, one.dtype.type(0))) for one in out)
+    return as_scalar(np.where(mask, out, out.dtype.type(0)))
 
 
 def _masked(mask: Any, out: Any) -> Any:
@@ -82,7 +100,8 @@ def _safe(ufunc: Any, mask: Any, operands: Sequence[Any]) -> list[Any]:
     for i, operand in enumerate(operands):
         low, high = domain[i] if i < len(domain) else (0.5, 1.5)
         dtype = dtype_of(operand) or common
-        safe.append(where(mask, operand, np.asarray((low + high) / 2).astype(dtype)))
+        inside = low + 0.7 * (high - low)  # the middle of (-3, 3) is a kink or pole of many
+        safe.append(where(mask, operand, np.asarray(inside).astype(dtype)))
     return safe
 
 
@@ -159,12 +178,13 @@ def divmod_(x1: Any, x2: Any, /, **options: Any) -> tuple[Any, Any]:
 
 def _float_power_by_base(_z: Any, x: Any, y: Any, t: Any) -> Any:
     """t · y xʸ⁻¹, and 0 for y = 0 even at x = 0."""
-    return t * (y * np.float_power(x, np.where(y == 0, 1, y - 1)))
+    base = np.where((x == 0) & (y == 0), 1, x)  # as for power: 1/x by y stays right at y = 0
+    return t * (y * np.float_power(base, lowered(y)))
 
 
-def _float_power_by_exponent(z: Any, x: Any, _y: Any, t: Any) -> Any:
-    """t · xʸ log x, and 0 at x = 0."""
-    return t * (z * np.log(np.float_power(np.where(x == 0, 1, x), 1)))
+def _float_power_by_exponent(z: Any, x: Any, y: Any, t: Any) -> Any:
+    """t · xʸ log x, and 0 at x = 0; with the digits that the result has."""
+    return power_by_exponent(z, np.float_power(x, 1), y, t)
 
 
 float_power = elementwise(
@@ -202,8 +222,9 @@ def fix(x: Any, out: Any = None) -> Any:
 def _sinc_value(x: Any, *, order: int) -> Any:
     if order == 0:
         return np.sinc(x)
+    x = as_array(x)  # a Python float has the dtype of float64 here
     kind = np.result_type(x, np.float16)
-    u = np.pi * np.asarray(x, np.result_type(x, np.float64))
+    u = np.pi * cast(x, np.result_type(x, np.float64))
     bound = 2 + order / 2
     near = np.abs(u) <= bound
     small, large = np.where(near, u, 0), np.where(near, bound, u)
@@ -216,7 +237,7 @@ def _sinc_value(x: Any, *, order: int) -> Any:
     shifted = (np.sin(large), np.cos(large), -np.sin(large), -np.cos(large))
     for n in range(1, order + 1):
         far = (shifted[n % 4] - n * far) / large
-    return (np.pi**order * np.where(near, series, far)).astype(kind)[()]
+    return cast(np.pi**order * np.where(near, series, far), kind)[()]
 
 
 def _quarter_cosine(n: int) -> int:

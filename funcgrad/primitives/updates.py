@@ -5,20 +5,21 @@ Where a key names an element more than once, all operations count, in C order of
 multiplies by each, and so on.
 """
 
-import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from funcgrad.core.foreign import is_foreign
 from funcgrad.core.primitive import Primitive
-from funcgrad.core.protocols import DISPATCH, REPLACEMENTS
+from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Tracer, bind
 from funcgrad.errors import user_line
 from funcgrad.families.elementwise import constant_call
 from funcgrad.families.linear import linear
-from funcgrad.families.shapes import align, as_operand, in_front, rank_of, shape_of
+from funcgrad.families.shapes import align, as_operand, in_front, rank_of, shape_of, zeros_like
 from funcgrad.interpreters.batch import BatchTracer
 from funcgrad.primitives.indexing import (
     MAX_INDICES,
@@ -31,9 +32,9 @@ from funcgrad.primitives.indexing import (
 )
 from funcgrad.primitives.joining import stack
 from funcgrad.primitives.keys import FULL, BasicKey, decode, encode, is_basic, select
-from funcgrad.primitives.plain import implements_traced, is_traced, unshared
+from funcgrad.primitives.placing import laid_over, put_over
+from funcgrad.primitives.plain import is_traced, unshared
 from funcgrad.primitives.structural import (
-    as_condition,
     astype,
     broadcast_to,
     concatenate,
@@ -41,12 +42,14 @@ from funcgrad.primitives.structural import (
     where,
 )
 
-__all__ = ["At", "Updates", "at"]
+__all__ = ["At", "Updates", "at", "fitting"]
 
 # --- static keys ------------------------------------------------------------------------------
 
 
 def _index_set_value(x: Any, v: Any, *, key: tuple[Any, ...]) -> Any:
+    if is_foreign(x) or is_foreign(v):
+        return laid_over(x, v, decode(key))
     out = np.array(x)
     out[decode(key)] = v
     return out
@@ -62,7 +65,7 @@ def _index_set_batch(
 index_set_p: Primitive = linear(
     "index_set",
     _index_set_value,
-    lambda ct, _x, v, *, key: bind(index_set_p, ct, np.zeros(v.shape, ct.dtype), key=key),
+    lambda ct, _x, v, *, key: bind(index_set_p, ct, zeros_like(v, dtype=ct.dtype), key=key),
     lambda ct, _x, _v, *, key: index(ct, decode(key)),
     batch=_index_set_batch,
 )
@@ -111,6 +114,8 @@ turn_p: Primitive = constant_call("turn", _turn_value, _of_each_example(lambda: 
 
 
 def _scatter_set_value(x: Any, v: Any, *idx: Any) -> Any:
+    if is_foreign(x) or is_foreign(v):
+        return put_over(x, v, idx)
     out = np.array(x)
     last = _last_value(*idx, lengths=out.shape[: len(idx)])
     if last.all():
@@ -145,7 +150,7 @@ def _scatter_set_by_value(ct: Any, x: Any, v: Any, *idx: Any) -> Any:
 scatter_set_p: Primitive = linear(
     "scatter_set",
     _scatter_set_value,
-    lambda ct, _x, v, *idx: bind(scatter_set_p, ct, np.zeros(v.shape, ct.dtype), *idx),
+    lambda ct, _x, v, *idx: bind(scatter_set_p, ct, zeros_like(v, dtype=ct.dtype), *idx),
     _scatter_set_by_value,
     *(None,) * MAX_INDICES,
     batch=_scatter_set_batch,
@@ -241,7 +246,7 @@ class Updates:
 
     def _add(self, name: str, values: Any, sign: int) -> Any:
         x = self._x
-        values = _fitting(name, values, x.dtype)
+        values = fitting(name, values, x.dtype)
         if rank_of(values) == 0 and _is_mask(self._key):
             return where(_mask_on(x, self._key), x + sign * values, x)
         places = _places(x, self._key)
@@ -253,9 +258,9 @@ class Updates:
         x = self._x
 
         def updated(old: Any, new: Any) -> Any:
-            return new if operation is None else _fitting(name, operation(old, new), x.dtype)
+            return new if operation is None else fitting(name, operation(old, new), x.dtype)
 
-        values = _fitting(name, values, x.dtype)
+        values = fitting(name, values, x.dtype)
         if rank_of(values) == 0 and _is_mask(self._key):
             return where(_mask_on(x, self._key), updated(x, values), x)
         places = _places(x, self._key)
@@ -268,7 +273,7 @@ class Updates:
         return out if shape_of(out) == shape_of(x) else unshared(reshape(out, shape_of(x)))
 
 
-def _fitting(name: str, values: Any, dtype: np.dtype[Any]) -> Any:
+def fitting(name: str, values: Any, dtype: np.dtype[Any]) -> Any:
     """Values in the array's dtype; never by cutting off a fraction or an imaginary part."""
     values = stack(values) if type(values) in (list, tuple) and is_traced(values) else values
     values = as_operand(values)
@@ -299,12 +304,13 @@ def _broadcast(values: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _is_mask(key: Any) -> bool:
-    return isinstance(key, Tracer | np.ndarray | np.bool | bool) and np.result_type(key).kind == "b"
+    known = isinstance(key, Tracer | np.ndarray | np.bool | bool) or is_foreign(key)
+    return known and np.result_type(key).kind == "b"
 
 
 def _mask_on(x: Any, mask: Any) -> Any:
     """A mask over the first axes, to be broadcast against the array."""
-    mask = np.asarray(mask) if not isinstance(mask, Tracer) else mask
+    mask = mask if isinstance(mask, Tracer) or is_foreign(mask) else np.asarray(mask)
     own, shape = mask.shape, shape_of(x)
     if own and own != shape[: len(own)]:
         raise IndexError(
@@ -370,7 +376,34 @@ class _ArrayPlaces:
         return int(np.max(turns, initial=0)) + 1
 
     def updated_in_turns(self, values: Any, updated: Callable[[Any, Any], Any]) -> Any:
-        """Update first indices of a place first; what is not due goes to a row that is dropped."""
+        """Update by the first index of each place, then by the second, and so on."""
+        if any(isinstance(one, Tracer) for one in self.idx):
+            return self._updated_by_masks(values, updated)
+        places = flat_places(self.idx, self.lengths)
+        places = np.broadcast_to(places, self.own).reshape(-1)
+        named, which, counts = np.unique(places, return_inverse=True, return_counts=True)
+        most = np.argsort(-counts, kind="stable")  # first the places that are named most often
+        rank = np.empty_like(most)
+        rank[most] = np.arange(most.size)
+        turns = np.broadcast_to(self.turns(), self.own).reshape(-1)
+        order = np.lexsort((rank[which], turns))
+        starts = np.searchsorted(turns[order], np.arange(counts.max() + 1))
+        number = math.prod(self.lengths)
+        rows = reshape(self.target, (number, *self.behind))
+        due = gather(reshape(values, (places.size, *self.behind)), (order,), 0)
+        state = gather(rows, (named[most],), 0)
+        levels = []
+        for start, stop in itertools.pairwise(starts.tolist()):
+            if stop - start < shape_of(state)[0]:
+                state = index(state, (slice(0, stop - start),))
+            state = updated(state, index(due, (slice(start, stop),)))
+            levels.append(state)
+        last = starts[counts[most] - 1] + np.arange(most.size)
+        final = gather(concatenate(levels, 0), (last,), 0)
+        return bind(scatter_set_p, rows, final, named[most])
+
+    def _updated_by_masks(self, values: Any, updated: Callable[[Any, Any], Any]) -> Any:
+        """The same for indices of each example: what is not due goes to a row that is dropped."""
         number = math.prod(self.lengths)
         rows = reshape(self.target, (number, *self.behind))
         spare = np.ones((1, *self.behind), self.target.dtype)
@@ -398,47 +431,4 @@ def _places(x: Any, key: Any) -> _StaticPlaces | _ArrayPlaces:
     return _ArrayPlaces(reshape(x, (-1,)), (positions,))
 
 
-@implements_traced(np.piecewise)
-def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Any:
-    """`numpy.piecewise`: each function sees only the elements where its condition holds."""
-    x = as_operand(x)
-    if isinstance(condlist, bool | np.bool) or (
-        not isinstance(condlist[0], list | np.ndarray | Tracer) and rank_of(x) > 0
-    ):
-        condlist = [condlist]
-    conditions = [as_condition(condition) for condition in condlist]
-    if len(funclist) == len(conditions) + 1:  # the last one is for the rest
-        rest = np.logical_not(functools.reduce(np.logical_or, conditions))
-        conditions.append(rest)
-    elif len(funclist) != len(conditions):
-        count = len(conditions)
-        raise ValueError(
-            f"with {count} condition(s), either {count} or {count + 1} functions are expected"
-        )
-    out = np.zeros_like(x)
-    for condition, function in zip(conditions, funclist, strict=True):
-        if not callable(function):
-            out = at(out)[condition].set(function)
-            continue
-        chosen = x[condition]
-        if chosen.size:
-            out = at(out)[condition].set(function(chosen, *args, **kw))
-    return out
-
-
 DISPATCH["at"] = at
-
-_WRITES = "It changes an array in place, but traced values are immutable, and a plain array cannot"
-REPLACEMENTS.update(
-    {
-        function: f"{_WRITES} hold one. Use {instead}, which returns the result."
-        for function, instead in {
-            np.copyto: "np.where(mask, source, x), or funcgrad.numpy.full_like(x, value)",
-            np.fill_diagonal: "funcgrad.numpy.at(x)[np.diag_indices_from(x)].set(value)",
-            np.place: "funcgrad.numpy.at(x)[mask].set(values)",
-            np.put: "funcgrad.numpy.at(np.ravel(x))[indices].set(values).reshape(x.shape)",
-            np.put_along_axis: "funcgrad.numpy.at(x)[index arrays].set(values)",
-            np.putmask: "np.where(mask, values, x)",
-        }.items()
-    }
-)

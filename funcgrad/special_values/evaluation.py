@@ -21,6 +21,7 @@ __all__ = [
     "RealValues",
     "branch",
     "evaluate",
+    "evaluate_pairs",
     "horner",
     "polynomial",
 ]
@@ -78,6 +79,40 @@ def evaluate(name: str, kernel: Kernel, x: npt.ArrayLike, *, block_size: int = B
         scalar: np.floating[Any] = out[0]
         return scalar
     return out.reshape(values.shape, order=order)
+
+
+def evaluate_pairs(
+    name: str,
+    kernel: Callable[[FloatArray, FloatArray], FloatArray],
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+) -> RealValues:
+    """Apply a kernel of two operands, which broadcast, to every pair of elements.
+
+    Args:
+        name: the function's name, for error messages.
+        kernel: computes the values.
+        x: real array-like.
+        y: real array-like.
+
+    Returns:
+        A fresh array of their common shape and floating dtype, or a NumPy scalar.
+
+    Raises:
+        TypeError: an operand is complex, wider than float64, or holds no numbers.
+    """
+    dtype = np.result_type(x, y)
+    if dtype.kind in "iub":
+        dtype = np.dtype(np.float64)
+    elif dtype.kind != "f" or dtype.itemsize > 8:
+        raise TypeError(_refusal(name, dtype))
+    one, other = np.broadcast_arrays(x, y)
+    with np.errstate(all="ignore"):
+        out = kernel(one.astype(np.float64).ravel(), other.astype(np.float64).ravel()).astype(dtype)
+    if one.ndim == 0 and not (isinstance(x, np.ndarray) or isinstance(y, np.ndarray)):
+        scalar: np.floating[Any] = out[0]
+        return scalar
+    return out.reshape(one.shape)
 
 
 def _refusal(name: str, dtype: np.dtype[Any]) -> str:

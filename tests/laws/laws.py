@@ -12,6 +12,7 @@ from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import bind
 from funcgrad.families.elementwise import Elementwise
 from funcgrad.interpreters.batch import Batch, BatchTracer
+from funcgrad.interpreters.stage import Stage
 from funcgrad.testing import numerical_jvp
 from tests.laws.case import Case
 
@@ -198,6 +199,23 @@ def _batching(case: Case, flags: tuple[bool, ...], size: int) -> None:
         stacked = np.stack([np.asarray(row) for row in rows])
         assert one.value.dtype == stacked.dtype
         close(one.value, stacked, tolerance(*_inexact(rows)), f"batched operands {flags}")
+
+
+def batching_does_not_loop(case: Case) -> None:
+    """The batching rule applies as many primitives to eleven examples as to three."""
+    counts = []
+    for size in (3, 11):
+        stage = Stage("make_program")
+        trace = Batch("vmap", size)
+        operands = [
+            BatchTracer(stage.input(np.stack([np.asarray(arg)] * size)), True, trace)
+            if position not in case.alike
+            else arg
+            for position, arg in enumerate(case.args)
+        ]
+        bind(case.primitive, *operands, **case.params)
+        counts.append(len(stage.items))
+    assert counts[0] == counts[1], f"{counts[0]} equations for 3 examples, {counts[1]} for 11"
 
 
 def _inexact(rows: list[Any]) -> list[Any]:

@@ -15,6 +15,11 @@ import funcgrad.numpy as fnp
 from funcgrad.core.program import Constant, Equation
 from funcgrad.core.tracer import bind
 from tests.laws.case import Case
+from tests.laws.control_cases import CALLS as CONTROL
+from tests.laws.fourier_cases import CALLS as FOURIER
+from tests.laws.linalg_cases import CALLS as LINALG
+from tests.laws.statistics_cases import CALLS as STATISTICS
+from tests.laws.ufunc_cases import CALLS as UFUNCS
 
 __all__ = ["CALLS", "structured_cases"]
 
@@ -197,7 +202,10 @@ DERIVATIVES: list[Call] = [
     (lambda x: np.ravel_multi_index((np.argmax(x), np.argmin(x)), (12, 12)), (M,)),
 ]
 
-CALLS = [*STRUCTURE, *REDUCTIONS, *ALGEBRA, *FUNCTIONS, *DERIVATIVES]
+CALLS = [
+    *STRUCTURE, *REDUCTIONS, *ALGEBRA, *FUNCTIONS, *DERIVATIVES, *STATISTICS,
+    *UFUNCS, *FOURIER, *LINALG, *CONTROL,
+]  # fmt: skip
 
 
 def structured_cases() -> Iterator[Case]:
@@ -224,8 +232,8 @@ def _applications(call: Callable[..., Any], args: tuple[Any, ...]) -> Iterator[C
         out = bind(item.primitive, *operands, **params)
         results = out if isinstance(out, tuple) else (out,)
         values.update((v.number, r) for v, r in zip(item.results, results, strict=True))
-        # A cast to fewer digits has no difference quotient. The derivative of cholesky is that of
-        # the symmetrised matrix, which tests/primitives/test_linalg.py compares.
-        rough = item.primitive.name in ("cholesky", "astype")
-        alike = (1,) if item.primitive.name == "add.reduceat" else ()
+        # A cast to fewer digits has no difference quotient. The derivatives of these functions of
+        # Hermitian matrices are those of the symmetrised matrix, which the surface compares.
+        rough = item.primitive.name in ("cholesky", "eigh", "eigvalsh", "astype")
+        alike = (1,) if item.primitive.name.endswith(".reduceat") else ()
         yield Case(item.primitive.name, operands, params, smooth=not rough, alike=alike)

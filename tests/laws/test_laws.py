@@ -49,6 +49,11 @@ def test_batching_is_stacking(case: Case):
     laws.batching_is_stacking(case)
 
 
+@over([case for case in CASES if not case.primitive.data_dependent])
+def test_no_batching_rule_loops_over_the_examples(case: Case):
+    laws.batching_does_not_loop(case)
+
+
 @over(SMOOTH)
 def test_programs(case: Case):
     laws.program_gives_the_same(case)

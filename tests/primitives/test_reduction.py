@@ -298,3 +298,12 @@ def test_large_arrays_share_the_derivative_as_small_ones_do(
     ties = np.sum(chosen, axis=axis, keepdims=True).astype(np.float32)
     np.testing.assert_array_equal(found, np.where(chosen, ct.reshape(kept.shape) / ties, 0))
     assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "max", "min", "nansum", "nanmax"])
+@pytest.mark.parametrize("axis", [0, -1, (), None])
+def test_a_number_has_one_axis_to_reduce_over(name: str, axis: Any) -> None:
+    for value in (2.5, np.float64(2.5), np.asarray(2.5)):
+        assert grad(lambda x: getattr(np, name)(x, axis=axis))(value) == 1.0
+    with pytest.raises(np.exceptions.AxisError):
+        grad(lambda x: getattr(np, name)(x, axis=1))(2.5)

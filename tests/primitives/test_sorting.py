@@ -215,3 +215,75 @@ def test_sorting_fields_of_a_structured_array_is_not_supported() -> None:
 def test_an_out_argument_of_argmax_is_refused() -> None:
     with pytest.raises(errors.TracerAssignmentError, match="argmax: out="):
         grad(lambda x: np.argmax(x, out=np.zeros((), int)) * x[0])(normal(3))
+
+
+# --- search in batches, and complex order -----------------------------------------------------
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_search_in_a_table_for_each_example_has_nan_at_the_end_as_in_numpy(side: Any) -> None:
+    rng = np.random.default_rng(1)
+    for length in (0, 1, 2, 5, 8):
+        tables = rng.integers(0, 4, (6, length)) * 1.0
+        tables[rng.random((6, length)) < 0.2] = np.nan
+        tables = np.sort(tables)
+        sought = np.append(rng.integers(-1, 5, (6, 2, 3)) * 1.0, np.full((6, 2, 1), np.nan), axis=2)
+        f = lambda t, x: np.searchsorted(t, x, side)  # noqa: E731
+        expected = np.stack([f(*pair) for pair in zip(tables, sought, strict=True)])
+        np.testing.assert_array_equal(vmap(f)(tables, sought), expected)
+
+
+def test_a_search_in_complex_tables_goes_by_the_real_part_first() -> None:
+    tables = np.sort(normal(3, 6, dtype=complex))
+    sought = np.concatenate([tables, normal(3, 4, seed=2, dtype=complex)], axis=1)
+    expected = np.stack([np.searchsorted(*pair) for pair in zip(tables, sought, strict=True)])
+    np.testing.assert_array_equal(vmap(np.searchsorted)(tables, sought), expected)
+
+
+def test_a_search_for_no_examples_finds_nothing() -> None:
+    found = vmap(np.searchsorted)(np.zeros((0, 3)), np.zeros((0, 2)))
+    assert found.shape == (0, 2)
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_each_example_may_have_bins_of_its_own_that_rise_or_fall(right: bool) -> None:
+    bins = np.array([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
+    x = np.array([-1.0, 0.0, 0.5, 1.0, 2.0, 3.0])
+    f = lambda bins: np.digitize(x, bins, right)  # noqa: E731
+    np.testing.assert_array_equal(vmap(f)(bins), [f(one) for one in bins])
+    np.testing.assert_array_equal(vmap(f)(bins[1:2]), [f(bins[1])])
+
+
+def test_bins_in_no_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="monotonically"):
+        grad(lambda x: np.sum(x * np.digitize(x, [0.0, 2.0, 1.0])))(normal(3))
+    with pytest.raises(ValueError, match="monotonically"):
+        vmap(lambda bins: np.digitize(0.5, bins))(np.array([[0.0, 1.0, 2.0], [0.0, 2.0, 1.0]]))
+
+
+def test_complex_numbers_have_no_bins() -> None:
+    with pytest.raises(TypeError, match="complex"):
+        grad(lambda x: np.sum(np.real(x * np.digitize(x, [0.0, 1.0]))))(normal(3, dtype=complex))
+
+
+def test_sort_complex_sorts_the_last_axis_into_complex_numbers() -> None:
+    check(lambda x: np.real(np.sort_complex(x) * (2 + 1j)), normal(3, 4))
+    check(np.sort_complex, normal(5, dtype=complex), second=False)
+    x = normal(4, dtype=np.float32)
+    out, pullback = vjp(np.sort_complex, x)
+    assert (out.dtype, pullback(out)[0].dtype) == (np.complex128, np.float32)
+
+
+def test_bits_of_examples_are_packed_side_by_side() -> None:
+    x = normal(3, 2, 9) > 0
+    for axis in (None, 0, -1):
+        f = lambda x, axis=axis: np.packbits(x, axis)  # noqa: E731
+        np.testing.assert_array_equal(vmap(f)(x), [f(one) for one in x])
+        g = lambda x, f=f, axis=axis: np.unpackbits(f(x), axis)  # noqa: E731
+        np.testing.assert_array_equal(vmap(g)(x), [g(one) for one in x])
+
+
+@pytest.mark.parametrize("function", [np.packbits, np.unpackbits])
+def test_bits_of_floating_point_numbers_are_refused(function: Function) -> None:
+    with pytest.raises(TypeError, match=f"{function.__name__}: the array has dtype float64"):
+        grad(lambda x: np.sum(x * function(x)[0]))(normal(3))

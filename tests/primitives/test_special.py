@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from funcgrad import errors, grad, jvp, nn, special_values, vjp
-from funcgrad.primitives import special
+from funcgrad import errors, grad, jvp, nn, special_values, stop_gradient, vjp
+from funcgrad.errors import UnsupportedFunctionError
+from funcgrad.primitives import special, special_functions
 from funcgrad.transforms.vmap import vmap
 from tests.nn.oracle import ORACLE
 from tests.primitives.checking import check
@@ -117,3 +118,51 @@ def test_complex_numbers_are_refused(f: Callable[[Any], Any]) -> None:
     for call in (lambda: f(1j), lambda: jvp(f, (1j,), (1j,)), lambda: vjp(f, np.array([1j]))):
         with pytest.raises(errors.InputDtypeError, match=r"real numbers only\. Pass x\.real"):
             call()
+
+
+# --- functions of a parameter and a number --------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["zeta", "gammainc", "gammaincc", "gamma_density"])
+def test_a_derivative_by_the_parameter_is_refused_and_never_zero(name: str) -> None:
+    function = getattr(special_functions, name)
+    for transform in (
+        lambda: grad(function)(2.5, 1.5),
+        lambda: grad(lambda a: function(a, a))(2.5),
+        lambda: jvp(function, (2.5, 1.5), (1.0, 1.0)),
+    ):
+        with pytest.raises(UnsupportedFunctionError, match=f"{name}: a derivative by its first"):
+            transform()
+    assert np.isfinite(grad(lambda x: function(stop_gradient(2.5), x))(1.5))
+
+
+def test_the_slope_of_a_function_with_a_parameter_has_the_shape_of_its_operand() -> None:
+    a = np.array([[1.5], [2.5], [4.0]])
+    x = np.float32([0.5, 2.0])
+    found = grad(lambda x: np.sum(special_functions.gammainc(a, x)))(x)
+    expected = np.sum(special_functions.gamma_density(a, x.astype(np.float64)), axis=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "value", "slope"),
+    [
+        ("erfinv", 0.0, 0.0, np.sqrt(np.pi) / 2),
+        ("erfinv", 1.0, np.inf, np.inf),
+        ("ndtri", 0.5, 0.0, np.sqrt(2 * np.pi)),
+        ("erfcx", 0.0, 1.0, -2 / np.sqrt(np.pi)),
+        ("log_ndtr", 0.0, -np.log(2.0), np.sqrt(2 / np.pi)),
+        ("log_ndtr", -1e3, -500007.8266948121, 1000.000999998),
+        ("entr", 1.0, 0.0, -1.0),
+        ("entr", -1.0, -np.inf, np.nan),
+    ],
+)
+def test_inverses_and_tails_are_right_at_special_points(
+    name: str, x: float, value: float, slope: float
+) -> None:
+    function = getattr(special_functions, name)
+    with np.errstate(all="ignore"):
+        found, pullback = vjp(function, np.float64(x))
+        np.testing.assert_allclose(found, value, rtol=1e-15, atol=1e-16)
+        np.testing.assert_allclose(pullback(1.0)[0], slope, rtol=1e-12)

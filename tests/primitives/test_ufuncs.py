@@ -1,5 +1,6 @@
 """ufuncs: the declared rules, options, methods, several results and complex variants."""
 
+import functools
 import sys
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import funcgrad.numpy as fnp
 from funcgrad import grad, jvp, vjp
 from funcgrad.core.primitive import PRIMITIVES
 from funcgrad.core.protocols import DISPATCH
@@ -164,6 +166,44 @@ def test_an_unknown_option_is_refused_by_name() -> None:
         vjp(lambda x: np.sin(x, signature="d->d"), np.ones(2))
 
 
+@pytest.mark.parametrize("name", ["add", "multiply", "maximum", "power", "arctan2"])
+def test_the_functions_of_funcgrad_numpy_take_the_options_of_ufuncs(name: str) -> None:
+    x, y = np.float32([0.5, 1.5, 2.5, 3.5]), np.float32(2)
+    function, ufunc = getattr(fnp, name), getattr(np, name)
+    expected = np.where(MASK, ufunc(x, y, dtype=np.float64), 0)
+    for found in (
+        function(x, y, where=MASK, dtype=np.float64),
+        vjp(lambda x: function(x, y, where=MASK, dtype=np.float64, order="F"), x)[0],
+    ):
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == np.float64
+    with pytest.raises(TracerAssignmentError, match="out="):
+        function(x, y, out=np.zeros(4))
+
+
+def test_a_division_by_the_middle_of_the_domain_is_no_pole_where_masked_out() -> None:
+    nothing = np.zeros(2, bool)
+    with np.errstate(all="raise"):
+        out, _ = vjp(lambda x: np.floor_divide(x, x, where=nothing) + x, np.ones(2))
+    np.testing.assert_array_equal(out, np.ones(2))
+
+
+def test_functions_of_funcgrad_numpy_describe_themselves_as_ufuncs_do() -> None:
+    for name in ("add", "sin", "modf", "vecdot", "maximum"):
+        for attribute in ("nin", "nout", "nargs", "identity", "signature", "types"):
+            found = getattr(getattr(fnp, name), attribute)
+            assert found == getattr(getattr(np, name), attribute)
+    np.testing.assert_array_equal(grad(lambda x: fnp.add.reduce(x * x))(np.ones(2)), [2.0, 2.0])
+
+
+def test_at_is_refused_with_the_functional_replacement() -> None:
+    def f(x: Any) -> Any:
+        np.add.at(x, [0], 1.0)
+
+    with pytest.raises(TracerAssignmentError, match=r"funcgrad.numpy.at\(x\)\[indices\].add"):
+        grad(f)(np.ones(2))
+
+
 def test_out_is_refused() -> None:
     with pytest.raises(TracerAssignmentError, match="out="):
         vjp(lambda x: np.sin(x, out=np.ones(2)), np.ones(2))
@@ -197,6 +237,79 @@ def test_reduce_takes_all_axes_and_an_initial_value(name: str) -> None:
     # NumPy starts from `initial`; the last bit may differ
     check(lambda x: ufunc.reduce(x, axis=None), POSITIVE, exact=False)
     check(lambda x: ufunc.reduce(x, initial=2.0), POSITIVE, exact=False)
+
+
+def test_reductions_of_power_and_arctan2_are_those_of_one_element_after_the_other() -> None:
+    # NumPy's own reduce of contiguous elements forgets all but two on some processors
+    x = np.array([0.7, 1.1, 1.3, 0.9, 1.2])
+    for ufunc in (np.power, np.arctan2):
+        expected = functools.reduce(ufunc, x)
+        for function in (ufunc.reduce, lambda x, ufunc=ufunc: ufunc.reduceat(x, [0])[0]):
+            value, pullback = vjp(function, x)
+            np.testing.assert_allclose(value, expected, rtol=1e-14)
+            slopes = vjp(lambda x, ufunc=ufunc: functools.reduce(ufunc, x), x)[1](1.0)
+            np.testing.assert_allclose(pullback(1.0), slopes, rtol=1e-12)
+
+
+def test_reduceat_of_products_and_extrema_is_right_with_zeros_and_ties() -> None:
+    x = np.array([0.0, 2.0, 3.0, 0.0, 0.0, 5.0])
+    (found,) = vjp(lambda x: np.multiply.reduceat(x, [0, 3, 1]), x)[1](np.ones(3))
+    # 0·2·3, then 0·… from 3 on the element itself (1 < 3), and 2·3·0·0·5
+    np.testing.assert_array_equal(found, [6.0, 0.0, 0.0, 1.0, 0.0, 0.0])
+    y = np.array([1.0, 1.0, 2.0, 2.0, 0.0])
+    (found,) = vjp(lambda y: np.maximum.reduceat(y, [0, 2]), y)[1](np.ones(2))
+    np.testing.assert_array_equal(found, [0.5, 0.5, 0.5, 0.5, 0.0])
+
+
+def test_reduce_with_a_mask_skips_elements_of_every_ufunc() -> None:
+    x = np.array([1.3, 0.4, 1.7, 0.8])
+    mask = np.array([True, False, True, True])
+    for ufunc in (np.subtract, np.divide, np.arctan2, np.fmod, np.copysign, np.logaddexp):
+
+        def chained(x: Any, ufunc: Any = ufunc) -> Any:
+            return functools.reduce(ufunc, [x[0], x[2], x[3]], 2.5)
+
+        value, pullback = vjp(lambda x, u=ufunc: u.reduce(x, initial=2.5, where=mask), x)
+        expected, slopes = vjp(chained, x)
+        np.testing.assert_allclose(value, expected, rtol=1e-14)
+        np.testing.assert_allclose(pullback(1.0), slopes(1.0), rtol=1e-12)
+
+
+def test_a_mask_without_an_initial_value_is_refused_where_there_is_no_identity() -> None:
+    with pytest.raises(ValueError, match="does not have an identity"):
+        vjp(lambda x: np.subtract.reduce(x, where=x > 0), POSITIVE)
+    with pytest.raises(ValueError, match="zero-size array"):
+        vjp(np.subtract.reduce, np.zeros(0))
+    np.testing.assert_array_equal(vjp(np.hypot.reduce, np.zeros((0, 2)))[0], [0.0, 0.0])
+
+
+def test_reduce_of_hypot_has_derivative_zero_at_the_origin() -> None:
+    np.testing.assert_array_equal(grad(np.hypot.reduce)(np.zeros(3)), np.zeros(3))
+    np.testing.assert_array_equal(grad(np.hypot.reduce)(np.array([3.0, -4.0])), [0.6, -0.8])
+
+
+@pytest.mark.parametrize("value", [-np.inf, np.inf, 1e300])
+def test_equal_elements_share_the_derivative_of_logaddexp_reduce(value: float) -> None:
+    found = grad(np.logaddexp.reduce)(np.array([value, value, -np.inf]))
+    expected = [1 / 3] * 3 if value == -np.inf else [0.5, 0.5, 0.0]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("n", [4097, 10000])
+def test_long_axes_are_right_too(n: int) -> None:
+    x = 1 + normal(n) / n
+    weights = normal(n, seed=1)
+    found = grad(lambda x: np.sum(np.multiply.accumulate(x) * weights))(x)
+    running = np.cumprod(x) * weights
+    np.testing.assert_allclose(found, np.cumsum(running[::-1])[::-1] / x, rtol=1e-9)
+    found = grad(lambda x: np.sum(np.divide.accumulate(x) * weights))(x)
+    running = np.divide.accumulate(x) * weights
+    behind = -np.cumsum(running[::-1])[::-1] / x
+    behind[0] = -behind[0]
+    np.testing.assert_allclose(found, behind, rtol=1e-9)
+    np.testing.assert_allclose(
+        grad(np.divide.reduce)(x), np.divide.reduce(x) / x * ([1] + [-1] * (n - 1)), rtol=1e-9
+    )
 
 
 def test_subtract_reduces_over_one_axis_only() -> None:

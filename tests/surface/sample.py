@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import funcgrad as fg
+import funcgrad.numpy as fnp
 
 __all__ = ["Generator", "Sample", "axis_of", "broadcast_shape", "distinct", "draw", "shape"]
 
@@ -30,6 +31,7 @@ class Sample:
         mapped: whether `vmap` can map the call (not where the shape depends on values).
         alike: positions of arguments that must be the same for all examples of a batch.
         rounding: how many times the usual roundings the call may lose.
+        plain: whether NumPy asks the values, so that `np.*` takes traced ones.
     """
 
     label: str
@@ -40,10 +42,16 @@ class Sample:
     mapped: bool = True
     alike: tuple[int, ...] = ()
     rounding: float = 1.0
+    plain: bool = True
 
     def __str__(self) -> str:
         shapes = " ".join(f"{np.asarray(a).dtype}{np.shape(a)}" for a in self.args)
         return f"{self.label} of {shapes}"
+
+    @property
+    def namespaces(self) -> tuple[Any, ...]:
+        """What takes traced values: `numpy`, where it can, and `funcgrad.numpy`."""
+        return (np, fnp) if self.plain else (fnp,)
 
     @property
     def active(self) -> list[int]:

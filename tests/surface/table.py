@@ -7,11 +7,13 @@ import numpy as np
 
 from tests.surface import (
     contraction,
+    creation,
     elementwise,
     fourier,
     linalg,
     polynomials,
     reductions,
+    selecting,
     statistics,
     structure,
 )
@@ -21,7 +23,8 @@ __all__ = ["GENERATORS", "samples"]
 
 GENERATORS: dict[str, Generator] = {}
 for _family in (
-    elementwise, reductions, structure, contraction, fourier, polynomials, statistics, linalg
+    elementwise, reductions, structure, creation, selecting, contraction, fourier, polynomials,
+    statistics, linalg,
 ):  # fmt: skip
     _again = GENERATORS.keys() & _family.GENERATORS.keys()
     if _again:

@@ -68,6 +68,7 @@ from funcgrad.compat.torch import (  # most of them only enter their functions
     special,
     splitting,
     sums,
+    symmetric_factors,
     tabulating,
     taking,
     texts,

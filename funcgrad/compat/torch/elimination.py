@@ -262,6 +262,32 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
     return _householder_op(A, tau)  # type: ignore[no-any-return]  # a tensor
 
 
+def _multiplied(v: Any, tau: Any, other: Any, *, left: bool, transpose: bool) -> Any:
+    """Q C, Qᴴ C, C Q or C Qᴴ, for the whole Q = H₁ H₂ ..., one reflection after the other."""
+    if not left:
+        turned = fnp.conj(fnp.swapaxes(other, -1, -2))
+        found = _multiplied(v, tau, turned, left=True, transpose=not transpose)
+        return fnp.conj(fnp.swapaxes(found, -1, -2))
+    lower = fnp.tril(v, -1) + np.eye(*v.shape[-2:], dtype=v.dtype)
+    count = tau.shape[-1]
+    for k in range(count) if transpose else range(count - 1, -1, -1):
+        one, factor = lower[..., :, k : k + 1], tau[..., None, k : k + 1]
+        across = fnp.matmul(fnp.conj(fnp.swapaxes(one, -1, -2)), other)
+        other = other - (fnp.conj(factor) if transpose else factor) * (one * across)
+    return other
+
+
+_ormqr_op = Op("OrmqrBackward0", _multiplied)
+
+
+def ormqr(
+    input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False
+) -> Tensor:
+    """The product of a matrix and the whole Q that Householder reflections make."""
+    check_matrices("torch.ormqr", input, square=False)
+    return _ormqr_op(input, tau, other, left=left, transpose=transpose)  # type: ignore[no-any-return]  # a tensor
+
+
 _geqrf = return_type("geqrf", "a tau")
 
 
@@ -284,3 +310,4 @@ enter("triangular_solve", triangular_solve)
 enter("householder_product", householder_product, module="linalg")
 enter("orgqr", householder_product)
 enter("geqrf", geqrf)
+enter("ormqr", ormqr)

@@ -1,5 +1,6 @@
 """torch.fft: discrete Fourier transforms, their frequencies and shifts."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,12 +9,11 @@ import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad.compat.torch.creation import made
-from funcgrad.compat.torch.dims import check_dim, wrap_dims
+from funcgrad.compat.torch.dims import check_dim
 from funcgrad.compat.torch.entering import enter
-from funcgrad.compat.torch.fourier import dft, from_half, to_half
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.state import SETTINGS
-from funcgrad.compat.torch.tensor import METHODS
+from funcgrad.compat.torch.tensor import METHODS, Tensor
 
 __all__ = ["fft", "fftn", "ifft", "ifftn", "irfft", "irfftn", "rfft", "rfftn"]
 
@@ -24,22 +24,29 @@ def _scaled(y: Any, factor: float) -> Any:
     return y if factor == 1 else y * np.zeros((), y.dtype).real.dtype.type(factor)
 
 
+def _dft(x: Any, axes: tuple[int, ...], *, inverse: bool) -> Any:
+    """Without a factor in front; `inverse` is the direction."""
+    if inverse:
+        return fnp.fft.ifftn(x, axes=axes, norm="forward")
+    return fnp.fft.fftn(x, axes=axes)
+
+
 def _c2c(x: Any, *, axes: tuple[int, ...], inverse: bool, factor: float) -> Any:
-    return _scaled(dft(x, axes, inverse=inverse), factor)
+    return _scaled(_dft(x, axes, inverse=inverse), factor)
 
 
 def _r2c(x: Any, *, axes: tuple[int, ...], half: bool, factor: float) -> Any:
     """Of a real signal; the last of the axes is halved."""
     if not half:
-        return _scaled(dft(x, axes, inverse=False), factor)
-    y = to_half(x, axes[-1])
-    return _scaled(dft(y, axes[:-1], inverse=False) if len(axes) > 1 else y, factor)
+        return _scaled(_dft(x, axes, inverse=False), factor)
+    y = fnp.fft.rfft(x, axis=axes[-1])
+    return _scaled(_dft(y, axes[:-1], inverse=False) if len(axes) > 1 else y, factor)
 
 
 def _c2r(y: Any, *, axes: tuple[int, ...], n: int, factor: float) -> Any:
     """To a real signal of length n along the last of the axes."""
-    x = dft(y, axes[:-1], inverse=True) if len(axes) > 1 else y
-    return _scaled(from_half(x, n, axes[-1]), factor)
+    x = _dft(y, axes[:-1], inverse=True) if len(axes) > 1 else y
+    return _scaled(fnp.fft.irfft(x, n, axes[-1], "forward"), factor)
 
 
 c2c_op = Op("FftC2CBackward0", _c2c, linear=True)
@@ -55,7 +62,10 @@ pad_op = Op("ConstantPadNdBackward0", lambda x, *, widths: fnp.pad(x, widths), l
 
 
 def _floating(x: Any) -> Any:
-    return x if x.dtype.category >= 2 else METHODS["to"](x, SETTINGS.default_dtype)
+    x = x if x.dtype.category >= 2 else METHODS["to"](x, SETTINGS.default_dtype)
+    if x.dtype.name in ("float16", "bfloat16"):
+        raise RuntimeError(f"Unsupported dtype {x.dtype.legacy}")
+    return x
 
 
 def _complex(x: Any) -> Any:
@@ -97,12 +107,40 @@ def _length(n: int | None, x: Any, axis: int) -> int:
 
 
 def _axis(x: Any, dim: int) -> int:
+    if not x.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     return check_dim(dim, x.ndim)
+
+
+_REFUSALS = {
+    "rfftn": "rfftn expects a real-valued input tensor, but got",
+    "ihfftn": "Only supports floating-point dtypes, but found:",
+}
 
 
 def _real_only(name: str, x: Any) -> None:
     if x.dtype.is_complex:
-        raise RuntimeError(f"{name} expects a real input tensor, but got {x.dtype.legacy}")
+        refusal = _REFUSALS.get(name, f"{name} expects a real input tensor, but got")
+        raise RuntimeError(f"{refusal} {x.dtype.legacy}")
+
+
+def _checked(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, after a look at the types of its first two arguments."""
+
+    @functools.wraps(function)
+    def checked(input: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(input, Tensor):
+            kind = type(input).__name__
+            raise TypeError(
+                f"fft_{name}(): argument 'input' (position 1) must be Tensor, not {kind}"
+            )
+        for place, n in (*(("(position 2) ", n) for n in args[:1]), ("", kwargs.get("n"))):
+            if isinstance(n, float | bool) and "n" in function.__code__.co_varnames:
+                kind = type(n).__name__
+                raise TypeError(f"fft_{name}(): argument 'n' {place}must be int, not {kind}")
+        return function(input, *args, **kwargs)
+
+    return checked
 
 
 # --- along one axis ---------------------------------------------------------------------------
@@ -173,15 +211,23 @@ def ihfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = No
 # --- along several axes -----------------------------------------------------------------------
 
 
-def _axes(x: Any, s: Any, dim: Any) -> tuple[list[int], list[int | None]]:
-    """Axes and the lengths asked for along them."""
+def _axes(x: Any, s: Any, dim: Any, name: str = "") -> tuple[list[int], list[int | None]]:
+    """Axes, at least one for a function with a name, and the lengths asked for along them."""
     if isinstance(dim, int):
         dim = (dim,)
     if isinstance(s, int):
         s = (s,)
     if dim is None:
+        if s is not None and len(s) > x.ndim:
+            raise RuntimeError(
+                f"Got shape with {len(s)} values but input tensor only has {x.ndim} dimensions."
+            )
         dim = list(range(0 if s is None else x.ndim - len(s), x.ndim))
-    axes = list(wrap_dims(dim, x.ndim))
+    axes = [check_dim(one, x.ndim) for one in dim]
+    if len(set(axes)) < len(axes):
+        raise RuntimeError("FFT dims must be unique")
+    if name and not axes:
+        raise RuntimeError(f"{name} must transform at least one axis")
     lengths: list[int | None] = [None] * len(axes) if s is None else list(s)
     if len(lengths) != len(axes):
         raise RuntimeError("When given, dim and shape arguments must have the same length")
@@ -216,8 +262,8 @@ fftn, ifftn = _many(inverse=False), _many(inverse=True)
 def rfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) -> Any:
     """The transform of a real tensor along several axes, the last of them halved."""
     _real_only("rfftn", input)
+    axes, lengths = _axes(input, s, dim, "rfftn")
     x = _floating(input)
-    axes, lengths = _axes(x, s, dim)
     x, count = _several(x, axes, lengths)
     return r2c_op(x, axes=_negative(axes, x.ndim), half=True, factor=_factor(norm, count, False))
 
@@ -225,7 +271,7 @@ def rfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) -
 def irfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) -> Any:
     """The real tensor with these coefficients, the last axis halved in them."""
     y = _complex(input)
-    axes, lengths = _axes(y, s, dim)
+    axes, lengths = _axes(y, s, dim, "irfftn")
     last = lengths[-1]
     n = 2 * (y._value.shape[axes[-1]] - 1) if last is None else last
     if n < 1:
@@ -238,7 +284,7 @@ def irfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) 
 def hfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) -> Any:
     """The real transform of a Hermitian tensor of which half is given along the last axis."""
     y = _complex(input)
-    axes, lengths = _axes(y, s, dim)
+    axes, lengths = _axes(y, s, dim, "hfftn")
     last = lengths[-1]
     n = 2 * (y._value.shape[axes[-1]] - 1) if last is None else last
     if n < 1:
@@ -254,14 +300,16 @@ def hfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) -
 def ihfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) -> Any:
     """The inverse of `hfftn`."""
     _real_only("ihfftn", input)
+    axes, lengths = _axes(input, s, dim, "ihfftn")
     x = _floating(input)
-    axes, lengths = _axes(x, s, dim)
     x, count = _several(x, axes, lengths)
     places, n = _negative(axes, x.ndim), x._value.shape[axes[-1]]
-    y = conj_physical_op(r2c_op(x, axes=places[-1:], half=True, factor=_factor(norm, n, True)))
+    y = r2c_op(x, axes=places[-1:], half=True, factor=_factor(norm, n, True))
     if len(axes) == 1:
-        return y
-    return c2c_op(y, axes=places[:-1], inverse=True, factor=_factor(norm, count // n, True))
+        return conj_op(y)
+    return c2c_op(
+        conj_physical_op(y), axes=places[:-1], inverse=True, factor=_factor(norm, count // n, True)
+    )
 
 
 def _plane(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -275,7 +323,7 @@ def _plane(function: Callable[..., Any]) -> Callable[..., Any]:
 # --- frequencies and shifts -------------------------------------------------------------------
 
 
-def _frequencies(function: Callable[..., Any]) -> Callable[..., Any]:
+def _frequencies(name: str, *, half: bool) -> Callable[..., Any]:
     def entered(
         n: int,
         d: float = 1.0,
@@ -286,7 +334,18 @@ def _frequencies(function: Callable[..., Any]) -> Callable[..., Any]:
         requires_grad: bool = False,
     ) -> Any:
         kind = dtype or SETTINGS.default_dtype
-        return made(function(n, d).astype(kind.numpy), kind, requires_grad, device)
+        if kind.category < 2:
+            raise RuntimeError(f"{name} requires a floating point or complex dtype")
+        if kind.is_complex:
+            raise NotImplementedError(f"\"arange_cpu\" not implemented for '{kind.legacy}'")
+        if n < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
+        numbers = np.arange(n // 2 + 1 if half else n, dtype=float)
+        if not half:
+            numbers -= np.where(numbers >= (n + 1) // 2, n, 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = numbers * np.divide(1.0, n * d)
+        return made(values.astype(kind.numpy), kind, requires_grad, device)
 
     entered.__doc__ = "The frequencies of the coefficients, for samples at a distance d."
     return entered
@@ -294,7 +353,13 @@ def _frequencies(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _shift(sign: int) -> Callable[..., Any]:
     def entered(input: Any, dim: Any = None) -> Any:
-        axes = tuple(range(input.ndim)) if dim is None else wrap_dims(dim, input.ndim)
+        if dim is None:
+            dim = range(input.ndim)
+        axes = tuple(
+            check_dim(one, input.ndim) for one in ((dim,) if isinstance(dim, int) else dim)
+        )
+        if not axes and input.ndim:
+            raise RuntimeError("`shifts` required")
         lengths = [input._value.shape[axis] for axis in axes]
         shifts = tuple(n // 2 if sign > 0 else (n + 1) // 2 for n in lengths)
         return roll_op(input, shifts=shifts, axes=axes)
@@ -309,7 +374,8 @@ for _name, _function in {
     "hfftn": hfftn, "ihfftn": ihfftn,
     "hfft2": _plane(hfftn), "ihfft2": _plane(ihfftn),
     "fft2": _plane(fftn), "ifft2": _plane(ifftn), "rfft2": _plane(rfftn), "irfft2": _plane(irfftn),
-    "fftfreq": _frequencies(np.fft.fftfreq), "rfftfreq": _frequencies(np.fft.rfftfreq),
     "fftshift": _shift(1), "ifftshift": _shift(-1),
 }.items():  # fmt: skip
-    enter(_name, _function, module="fft", method=False)
+    enter(_name, _checked(_name, _function), module="fft", method=False)
+for _name in ("fftfreq", "rfftfreq"):
+    enter(_name, _frequencies(_name, half=_name == "rfftfreq"), module="fft", method=False)

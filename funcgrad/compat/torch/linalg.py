@@ -254,7 +254,7 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
     values = (
         np.linalg.svd(a, compute_uv=False)
         if driver in ("gelsd", "gelss")
-        else np.empty((0,), a.dtype)
+        else np.empty((0,), a.dtype.char.lower())  # of a real type
     )
     return _lstsq(solution, rests, made(ranks), made(values))
 

@@ -1,12 +1,13 @@
 """`torch.special`, and its functions that `torch` itself offers too."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from funcgrad.compat.torch import special_rules as rules
+from funcgrad import special_values
 from funcgrad.compat.torch.elementary import UNARY
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.outputs import binary, only, unary, with_out
@@ -20,9 +21,11 @@ from funcgrad.compat.torch.pointwise_more import (
 )
 from funcgrad.compat.torch.registry import expose
 from funcgrad.compat.torch.tensor import Tensor
-from funcgrad.compat.torch.unlisted import unlisted
+from funcgrad.primitives import special_functions as core
+from funcgrad.primitives.signal import bessel_i
+from funcgrad.transforms.stop_gradient import stop_gradient
 
-__all__ = ["entr", "ndtr", "zeta"]
+__all__ = ["ndtr", "zeta"]
 
 
 def _real_op(node: str, function: Callable[[Any], Any], word: str) -> Op:
@@ -32,30 +35,31 @@ def _real_op(node: str, function: Callable[[Any], Any], word: str) -> Op:
 # --- one operand ------------------------------------------------------------------------------
 
 
-def _entr(x: Any) -> Any:
-    """-x log x, 0 at 0, and -inf below."""
-    with np.errstate(all="ignore"):
-        out = np.where(x == 0, 0, np.where(x < 0, -np.inf, -x * np.log(x)))
-    return out.astype(x.dtype)[()]
+def _bessel(order: int) -> Callable[[Any], Any]:
+    """Iₙ, computed in double precision whatever the type; I₀(±∞) is ∞, unlike NumPy's."""
+
+    def value(x: Any) -> Any:
+        end = np.isinf(x)
+        inside = bessel_i(np.where(end, 0, x).astype(np.float64), order).astype(x.dtype)
+        return np.where(end, x if order % 2 else np.absolute(x), inside)[()]
+
+    return value
 
 
-entr = unlisted("entr", _entr, lambda _y, x, t: t * (-np.log(x) - 1))
-
-
-def _bessel(function: Callable[..., Any], order: int) -> Callable[[Any], Any]:
-    return lambda x: function(x, order=order)
+def _scaled_bessel(order: int) -> Callable[[Any], Any]:
+    return lambda x: core.scaled_bessel_i(x, order)
 
 
 _ONE = (
-    ("erfinv", "ErfinvBackward0", rules.erfinv, "erfinv_vml_cpu"),
-    ("i0", "I0Backward0", _bessel(rules.bessel_i, 0), "i0_vml_cpu"),
-    ("i0e", "SpecialI0EBackward0", _bessel(rules.scaled_bessel_i, 0), "i0e_cpu"),
-    ("i1", "SpecialI1Backward0", _bessel(rules.bessel_i, 1), "i1_cpu"),
-    ("i1e", "SpecialI1EBackward0", _bessel(rules.scaled_bessel_i, 1), "i1e_cpu"),
-    ("erfcx", "SpecialErfcxBackward0", rules.erfcx, "erfcx_cpu"),
-    ("entr", "SpecialEntrBackward0", entr, "entr_cpu"),
-    ("log_ndtr", "SpecialLogNdtrBackward0", rules.log_ndtr, "log_ndtr_cpu"),
-    ("ndtri", "SpecialNdtriBackward0", rules.ndtri, "ndtri_cpu"),
+    ("erfinv", "ErfinvBackward0", core.erfinv, "erfinv_vml_cpu"),
+    ("i0", "I0Backward0", _bessel(0), "i0_vml_cpu"),
+    ("i0e", "SpecialI0EBackward0", _scaled_bessel(0), "i0e_cpu"),
+    ("i1", "SpecialI1Backward0", _bessel(1), "i1_cpu"),
+    ("i1e", "SpecialI1EBackward0", _scaled_bessel(1), "i1e_cpu"),
+    ("erfcx", "SpecialErfcxBackward0", core.erfcx, "erfcx_cpu"),
+    ("entr", "SpecialEntrBackward0", core.entr, "entr_cpu"),
+    ("log_ndtr", "SpecialLogNdtrBackward0", core.log_ndtr, "log_ndtr_cpu"),
+    ("ndtri", "SpecialNdtriBackward0", core.ndtri, "ndtri_cpu"),
 )
 for _name, _node, _function, _word in _ONE:
     _public = unary(_name, _real_op(_node, _function, _word))
@@ -63,17 +67,23 @@ for _name, _node, _function, _word in _ONE:
     if _name in ("erfinv", "i0"):
         expose(_name, _public, inplace=True)
         UNARY[_name] = _public
-for _name, _order in (("modified_bessel_i0", 0), ("modified_bessel_i1", 1)):
-    _plain = without_rule(
-        _bessel(rules.bessel_i, _order), f"the derivative for '{_name}' is not implemented.",
-        NotImplementedError,
-    )  # fmt: skip
-    expose(
-        _name,
-        unary(_name, _real_op("NotImplemented", _plain, f"{_name}_cpu")),
-        module="special",
-        method=False,
-    )
+# PyTorch has values of these and no derivatives: a result never requires grad.
+_VALUES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("modified_bessel_i0", functools.partial(special_values.bessel_i, 0)),
+    ("modified_bessel_i1", functools.partial(special_values.bessel_i, 1)),
+    ("airy_ai", special_values.airy_ai),
+    ("bessel_j0", special_values.j0),
+    ("bessel_j1", special_values.j1),
+    ("bessel_y0", special_values.y0),
+    ("bessel_y1", special_values.y1),
+    ("modified_bessel_k0", special_values.k0),
+    ("modified_bessel_k1", special_values.k1),
+    ("scaled_modified_bessel_k0", special_values.k0e),
+    ("scaled_modified_bessel_k1", special_values.k1e),
+)
+for _name, _value in _VALUES:
+    _op = Op(None, _value, promote="float", check=only("bif", f"{_name}_cpu"), name=_name)
+    expose(_name, unary(_name, _op), module="special", method=False)
 
 _scaled_op = Op("MulBackward1", lambda x, *, factor: x * factor, promote="float", linear=True)
 _raised_op = Op("AddBackward1", lambda x: x + 1)
@@ -110,31 +120,25 @@ for _names, _function in (
 # --- two operands -----------------------------------------------------------------------------
 
 
-def _refused(message: str) -> Callable[[Any], Any]:
-    """The identity, whose derivative raises."""
-    return without_rule(lambda x: x * 1, message, NotImplementedError)
+def _constant(a: Any, message: str) -> tuple[Any, Any]:
+    """An operand without its derivative, and zeros whose derivative by it raises."""
+    zeros = without_rule(np.zeros_like, message, NotImplementedError)
+    return stop_gradient(a), zeros(a)
 
 
-_fixed = _refused("the derivative for 'zeta' is not implemented.")
+def _zeta_value(s: Any, q: Any) -> Any:
+    s, zeros = _constant(s, "the derivative for 'zeta' is not implemented.")
+    return core.zeta(s, q) + zeros
+
+
+def _zeta_op(node: str, function: Callable[..., Any]) -> Op:
+    return Op(node, function, promote="float", check=only("bif", "zeta_cpu"))
+
+
 _zeta_ops = (
-    Op(
-        "SpecialZetaBackward0",
-        lambda s, q: rules.zeta(_fixed(s), q),
-        promote="float",
-        check=only("bif", "zeta_cpu"),
-    ),
-    Op(
-        "SpecialZetaBackward1",
-        lambda q, *, number: rules.zeta(q.dtype.type(number), q),
-        promote="float",
-        check=only("bif", "zeta_cpu"),
-    ),
-    Op(
-        "SpecialZetaBackward2",
-        lambda s, *, number: rules.zeta(_fixed(s), s.dtype.type(number)),
-        promote="float",
-        check=only("bif", "zeta_cpu"),
-    ),
+    _zeta_op("SpecialZetaBackward0", _zeta_value),
+    _zeta_op("SpecialZetaBackward1", lambda q, *, number: core.zeta(q.dtype.type(number), q)),
+    _zeta_op("SpecialZetaBackward2", lambda s, *, number: _zeta_value(s, s.dtype.type(number))),
 )
 
 
@@ -149,17 +153,17 @@ expose("zeta", zeta, module="special", method=False)
 
 
 def _incomplete(name: str, node: str, function: Callable[[Any, Any], Any], alias: str) -> None:
-    fixed = _refused(f"the derivative for '{name}: input' is not implemented.")
-    op = Op(
-        node,
-        lambda a, x: function(fixed(a), x),
-        promote="same",
-        check=only("f", f"{name}_cpu"),
-    )
+    message = f"the derivative for '{name}: input' is not implemented."
+
+    def value(a: Any, x: Any) -> Any:
+        a, zeros = _constant(a, message)
+        return function(a, x) + zeros
+
+    op = Op(node, value, promote="same", check=only("f", f"{name}_cpu"))
     public = binary(name, op)
     expose(name, public, inplace=True)
     expose(alias, public, module="special", method=False)
 
 
-_incomplete("igamma", "IgammaBackward0", rules.lower_gamma, "gammainc")
-_incomplete("igammac", "IgammacBackward0", rules.upper_gamma, "gammaincc")
+_incomplete("igamma", "IgammaBackward0", core.gammainc, "gammainc")
+_incomplete("igammac", "IgammacBackward0", core.gammaincc, "gammaincc")
