@@ -10,13 +10,34 @@ from funcgrad.core.modes import debug_mutation
 from funcgrad.core.program import Program
 from funcgrad.drawing.programs import draw
 from funcgrad.flatten_util import ravel_pytree
+from funcgrad.transforms import policies as checkpoint_policies
 from funcgrad.transforms.arguments import float0
 from funcgrad.transforms.autodiff import grad, value_and_grad, vjp
+from funcgrad.transforms.batching import custom_vmap, sequential_vmap
+from funcgrad.transforms.branches import cond, switch
+from funcgrad.transforms.callback import pure_callback
+from funcgrad.transforms.checkpoint import checkpoint, checkpoint_name, remat
+from funcgrad.transforms.closure import closure_convert
+from funcgrad.transforms.collectives import (
+    all_gather,
+    all_to_all,
+    axis_index,
+    pmax,
+    pmean,
+    pmin,
+    ppermute,
+    psum,
+)
 from funcgrad.transforms.custom import custom_jvp, custom_rule, custom_vjp
 from funcgrad.transforms.forward import jvp
 from funcgrad.transforms.jacobian import hessian, hvp, jacfwd, jacobian, jacrev
 from funcgrad.transforms.linear import linear_transpose, linearize
+from funcgrad.transforms.loops import fori_loop, while_loop
+from funcgrad.transforms.mapping import map
+from funcgrad.transforms.memory import memory_report, print_saved_residuals
 from funcgrad.transforms.program import make_program
+from funcgrad.transforms.scan import associative_scan, scan
+from funcgrad.transforms.shapes import ShapeDtypeStruct, eval_shape
 from funcgrad.transforms.stop_gradient import stop_gradient
 from funcgrad.transforms.vmap import vmap
 
@@ -24,13 +45,26 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Program",
+    "ShapeDtypeStruct",
+    "all_gather",
+    "all_to_all",
+    "associative_scan",
+    "axis_index",
+    "checkpoint",
+    "checkpoint_name",
+    "checkpoint_policies",
+    "closure_convert",
+    "cond",
     "custom_jvp",
     "custom_rule",
     "custom_vjp",
+    "custom_vmap",
     "debug_mutation",
     "draw",
     "errors",
+    "eval_shape",
     "float0",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
@@ -41,12 +75,26 @@ __all__ = [
     "linear_transpose",
     "linearize",
     "make_program",
+    "map",
+    "memory_report",
     "nn",
     "numpy",
+    "pmax",
+    "pmean",
+    "pmin",
+    "ppermute",
+    "print_saved_residuals",
+    "psum",
+    "pure_callback",
     "ravel_pytree",
+    "remat",
+    "scan",
+    "sequential_vmap",
     "stop_gradient",
+    "switch",
     "tree",
     "value_and_grad",
     "vjp",
     "vmap",
+    "while_loop",
 ]

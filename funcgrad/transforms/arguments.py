@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad import tree
+from funcgrad.core.foreign import cut_as, is_foreign, snapshot
 from funcgrad.core.tracer import Trace, Tracer, leaked
 from funcgrad.errors import (
     ArgumentSelectionError,
@@ -19,6 +20,7 @@ from funcgrad.errors import (
     PytreeError,
 )
 from funcgrad.families.shapes import cast_like, has_own_operators, zeros_like
+from funcgrad.primitives.spectra import settled
 
 __all__ = [
     "Selection",
@@ -237,7 +239,7 @@ def own(value: Any, forbidden: set[int]) -> Any:
         return np.float64(value)
     if type(value) is complex:
         return np.complex128(value)
-    return value
+    return settled(value) if isinstance(value, Tracer) else snapshot(value)
 
 
 def fresh(ct: Any, primal: Any, forbidden: set[int]) -> Any:
@@ -252,12 +254,14 @@ def fresh(ct: Any, primal: Any, forbidden: set[int]) -> Any:
         return own(ct, forbidden)  # nearly always
     if ct is None:
         return zero_cotangent(primal)
+    if isinstance(ct, Tracer):
+        ct = settled(ct)
     if type(primal) is np.ndarray:
         if type(ct) is np.ndarray:
             if ct.dtype is not primal.dtype and ct.dtype != primal.dtype:
                 ct = cast_like(ct, primal.dtype)
             return own(ct, forbidden)
-        if not isinstance(ct, Tracer):
+        if not isinstance(ct, Tracer) and not is_foreign(ct):
             return np.array(cast_like(ct, primal.dtype), primal.dtype)
     dtype = getattr(primal, "dtype", None)
     if dtype is None:
@@ -266,7 +270,7 @@ def fresh(ct: Any, primal: Any, forbidden: set[int]) -> Any:
         ct = cast_like(ct, dtype)
     if type(ct) is np.ndarray and ct.ndim == 0 and not isinstance(primal, Tracer):
         return ct[()]
-    return ct if isinstance(ct, Tracer) else own(ct, forbidden)
+    return ct if isinstance(ct, Tracer) else own(cut_as(ct, primal), forbidden)
 
 
 def zero_cotangent(primal: Any) -> Any:

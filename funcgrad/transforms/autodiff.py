@@ -8,11 +8,12 @@ import numpy as np
 from typing_extensions import override
 
 from funcgrad import tree
+from funcgrad.core.foreign import is_foreign, snapshot
 from funcgrad.core.tracer import Tracer
 from funcgrad.errors import CotangentError, NonScalarOutputError, OutputDtypeError
-from funcgrad.families.shapes import as_operand, cast_like, shape_of
+from funcgrad.families.shapes import as_operand, cast_like, one_like, shape_of
 from funcgrad.interpreters.record import SMALL, Recording, RecordTracer
-from funcgrad.interpreters.sweep import sweep
+from funcgrad.interpreters.sweep import expanded, sweep
 from funcgrad.transforms.arguments import (
     Selection,
     check_callable,
@@ -174,9 +175,10 @@ def _value_and_grad(
             if trace.guarded:
                 trace.check_unchanged()
             cts: list[Any] = [None] * len(records)
-            cts[out.index] = value.dtype.type(1) if hasattr(value, "dtype") else np.float64(1)
+            cts[out.index] = one_like(value)
             del out
-            sweep(iter(records.pop, None), cts)
+            latest_first = iter(records.pop, None)
+            sweep(expanded(latest_first, cts) if trace.expands else latest_first, cts)
         else:
             cts = [None] * inputs.count
         gradients = inputs.results(cts)
@@ -239,7 +241,7 @@ class _Inputs:
             self.count += 1
             trace = self.trace
             return trace.input(
-                argument.copy() if argument.nbytes <= SMALL else trace.guard(argument)
+                argument.copy("K") if argument.nbytes <= SMALL else trace.guard(argument)
             )
         self.only_arrays = False
         path = f"{what} {place!r}"
@@ -288,8 +290,8 @@ class _Inputs:
         if isinstance(leaf, np.ndarray):
             if type(leaf) is not np.ndarray:
                 leaf = leaf.view(np.ndarray)
-            leaf = leaf.copy() if leaf.nbytes <= SMALL else self.trace.guard(leaf)
-        return self.trace.input(leaf)
+            leaf = leaf.copy("K") if leaf.nbytes <= SMALL else self.trace.guard(leaf)
+        return self.trace.input(snapshot(leaf))
 
     def results(self, cts: list[Any], others: Sequence[Any] = ()) -> list[Any]:
         """The derivatives in the structures of the arguments."""
@@ -344,7 +346,8 @@ def _scalar(
     value = out.value if mine else out
     if type(value) is np.float64 and not holomorphic:
         return value
-    if not isinstance(value, Tracer | np.ndarray | np.generic | int | float | complex):
+    known = Tracer | np.ndarray | np.generic | int | float | complex
+    if not isinstance(value, known) and not is_foreign(value):
         raise NonScalarOutputError(
             f"{transform}: {function_name(fun)} returned {type(value).__name__}, but a gradient "
             "needs one scalar. Return a number; pass further results on with has_aux=True."
@@ -455,7 +458,8 @@ class _Pullback:
             if place is not None and part is not None:
                 before = cts[place]
                 cts[place] = part if before is None else before + part
-        sweep(reversed(self._records[self._inputs.count :]), cts)
+        latest_first = reversed(self._records[self._inputs.count :])
+        sweep(expanded(latest_first, cts) if self._trace.expands else latest_first, cts)
         return tuple(self._inputs.results(cts, leaves))
 
     def __repr__(self) -> str:
@@ -483,7 +487,7 @@ def check_cotangent(ct: Any, aval: tuple[Any, Any], structure: Any, number: int)
             f"has dtype {dtype}. The one cannot be converted to the other without loss. Pass it "
             "with the dtype of the result."
         )
-    if isinstance(ct, np.ndarray | np.generic | Tracer):
+    if isinstance(ct, np.ndarray | np.generic | Tracer) or is_foreign(ct):
         ct = as_operand(ct)
         return ct if own_dtype == dtype else cast_like(ct, dtype)
     return dtype.type(ct)

@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from funcgrad.core.primitive import Primitive
+from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Trace, Tracer, leaked
-from funcgrad.core.wengert import Aval, Partials
+from funcgrad.core.wengert import Aval, Partials, aval_of
 from funcgrad.errors import (
     CapturedTracerError,
     CustomRuleError,
@@ -23,7 +24,7 @@ from funcgrad.errors import (
     TracerAssignmentError,
     UnsupportedFunctionError,
 )
-from funcgrad.families.shapes import cast_like, shape_of
+from funcgrad.families.shapes import cast_like, shape_of, zeros_like
 from funcgrad.interpreters.batch import Batch, BatchTracer
 from funcgrad.interpreters.dual import Dual, DualTracer
 from funcgrad.interpreters.record import Recording, RecordTracer
@@ -133,7 +134,8 @@ def _batch(trace: Batch, leaves: Sequence[Any], call: Call) -> list[Any]:
     flags = tuple(flag and leaf.batched for leaf, flag in zip(leaves, mine, strict=True))
     values = _values(leaves, mine)
     batched = any(flags)
-    outs = apply(values, BatchedCall(call, trace.size, flags) if batched else call)
+    called = BatchedCall(call, trace.size, flags, trace) if batched else call
+    outs = apply(values, called)
     _check_captured(call, trace, outs)
     return [BatchTracer(out, batched, trace, call.rules.primitive) for out in outs]
 
@@ -204,7 +206,7 @@ def _pull(
         _refuse_missing(rules)
     stage = LinearStage(rules.name)
     dots = [
-        stage.start(shape_of(value), result_dtype(value)) if flag else None
+        stage.start(aval_of(value)) if flag else None
         for value, flag in zip(values, active, strict=True)
     ]
     try:
@@ -219,7 +221,7 @@ def _pull(
         ) from error
     finally:
         stage.close()
-    avals = [Aval(shape_of(x), result_dtype(x)) for x in values]
+    avals = [aval_of(x) for x in values]
     return outs, _TransposedPull([a for a, f in zip(avals, active, strict=True) if f], outs), linear
 
 
@@ -244,10 +246,7 @@ def _transposed_push(
     rules = call.rules
     outs, residuals, static = call.forward(values)
     stage = LinearStage(rules.name)
-    cts = [
-        stage.start(shape_of(out), result_dtype(out)) if is_differentiable(out) else _float0(out)
-        for out in outs
-    ]
+    cts = [stage.start(aval_of(out)) if is_differentiable(out) else _float0(out) for out in outs]
     inputs = [ct for ct in cts if isinstance(ct, StageTracer)]
     try:
         parts = call.backward(residuals, static, cts, input_avals(values))
@@ -289,7 +288,7 @@ def _float0(x: Any) -> Any:
 
 
 def _zeros(x: Any) -> Any:
-    return np.zeros(shape_of(x), result_dtype(x))[()]
+    return zeros_like(x, dtype=result_dtype(x))
 
 
 class _CotangentsOf:
@@ -298,10 +297,7 @@ class _CotangentsOf:
     __slots__ = ("avals",)
 
     def __init__(self, outs: Sequence[Any]) -> None:
-        self.avals = [
-            Aval(shape_of(out), result_dtype(out)) if is_differentiable(out) else shape_of(out)
-            for out in outs
-        ]
+        self.avals = [aval_of(out) if is_differentiable(out) else shape_of(out) for out in outs]
 
     def __call__(self, found: Partials) -> list[Any]:
         return [self._one(found.get(i), aval) for i, aval in enumerate(self.avals)]
@@ -310,10 +306,10 @@ class _CotangentsOf:
         if not isinstance(aval, Aval):
             return np.zeros(aval, float0)
         if ct is None:
-            return np.zeros(aval.shape, aval.dtype)[()]
+            return zeros_like(aval)
         if ct.dtype != aval.dtype:
             ct = cast_like(ct, aval.dtype)
-        return ct if shape_of(ct) == aval.shape else np.broadcast_to(ct, aval.shape)
+        return ct if shape_of(ct) == aval.shape else DISPATCH["spread as"](ct, aval)
 
 
 class _Pull:
@@ -363,4 +359,4 @@ class _TransposedPull:
 
 
 def _zeros_for(aval: Aval) -> Any:
-    return np.zeros(aval.shape, aval.dtype)[()]
+    return zeros_like(aval)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad import tree
+from funcgrad.core.foreign import is_foreign
 from funcgrad.core.tracer import Tracer
 from funcgrad.errors import TangentError
 from funcgrad.families.shapes import as_operand, cast_like, shape_of, zeros_like
@@ -125,6 +126,7 @@ def _tangent(trace: Dual, x: Any, value: Any, forbidden: set[int]) -> Any:
             type(value) is np.ndarray
             and type(dot) is not np.ndarray
             and not isinstance(dot, Tracer)
+            and not is_foreign(dot)
         ):
             return np.array(dot)
         return own(dot, forbidden)

@@ -12,10 +12,11 @@ import numpy as np
 from typing_extensions import override
 
 from funcgrad import tree
+from funcgrad.core.foreign import is_foreign, likeness_of
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.program import Constant, Equation, Guard, Program, Variable
 from funcgrad.core.tracer import Tracer, plain_value
-from funcgrad.core.wengert import Aval, Partials
+from funcgrad.core.wengert import Aval, Partials, aval_of
 from funcgrad.errors import (
     CotangentError,
     FuncgradError,
@@ -24,10 +25,11 @@ from funcgrad.errors import (
     TangentError,
     user_line,
 )
-from funcgrad.families.shapes import as_operand, cast_like, has_own_operators, shape_of
+from funcgrad.families.shapes import as_operand, cast_like, has_own_operators, shape_of, zeros_like
 from funcgrad.interpreters.dual import Dual, DualTracer
 from funcgrad.interpreters.record import Recording
 from funcgrad.interpreters.stage import Stage, StageTracer
+from funcgrad.primitives.spectra import settled
 from funcgrad.transforms.arguments import (
     check_primal,
     dtype_name,
@@ -70,9 +72,9 @@ class LinearStage(Stage):
         self.doubts: dict[int, str] = {}
         self.residuals: dict[int, tuple[Any, Residual]] = {}
 
-    def start(self, shape: tuple[int, ...], dtype: Any) -> StageTracer:
+    def start(self, aval: Aval) -> StageTracer:
         """A tracer for one input."""
-        return self.input(np.zeros(shape, dtype)[()])
+        return self.input(zeros_like(aval))
 
     @override
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
@@ -139,7 +141,7 @@ class LinearStage(Stage):
 def _is_zero(x: Any) -> bool:
     value = plain_value(x)
     dtype = getattr(value, "dtype", None)
-    return dtype == float0 or not np.any(value)
+    return dtype == float0 or (not is_foreign(value) and not np.any(value))
 
 
 def _is_linear(primitive: Primitive, args: Sequence[Any], active: Sequence[bool]) -> bool:
@@ -221,10 +223,10 @@ def _transpose_equation(
             values.append(operand.value)
         elif linear:
             targets.append(operand)
-            values.append(Aval(operand.shape, operand.dtype))
+            values.append(Aval(operand.shape, operand.dtype, operand.like))
         else:
             values.append(known[operand.number])
-    outs = tuple(Aval(result.shape, result.dtype) for result in equation.results)
+    outs = tuple(Aval(result.shape, result.dtype, result.like) for result in equation.results)
     several = len(outs) > 1
     rule: Any = equation.primitive.vjp
     pull, residuals = rule(
@@ -274,7 +276,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     for number, leaf in enumerate(leaves):
         check_primal("linearize", leaf, _place(primals, number), allow_int=True)
         if is_differentiable(leaf):
-            inputs.append(stage.start(shape_of(leaf), result_dtype(leaf)))
+            inputs.append(stage.start(aval_of(leaf)))
             leaf = DualTracer(as_operand(leaf), inputs[-1], trace)
         traced.append(leaf)
     try:
@@ -408,13 +410,16 @@ def _finished(found: Any, aval: Aval, forbidden: set[int], array: bool) -> Any:
     if aval.dtype.kind not in "fc":
         return np.zeros(aval.shape, float0)
     if found is None:
-        zeros = np.zeros(aval.shape, aval.dtype)
-        return zeros if array else zeros[()]
+        zeros = zeros_like(aval)
+        return np.asarray(zeros) if array and not is_foreign(zeros) else zeros
     if found.dtype != aval.dtype:
         found = cast_like(found, aval.dtype)
+    found = settled(found)
     if isinstance(found, Tracer):
         return found
-    return np.array(found) if array and type(found) is not np.ndarray else own(found, forbidden)
+    if array and type(found) is not np.ndarray and not is_foreign(found):
+        return np.array(found)
+    return own(found, forbidden)
 
 
 # --- linear_transpose -------------------------------------------------------------------------
@@ -450,7 +455,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[[Any], 
     leaves, structure = tree.flatten(primals)
     inputs = []
     for number, leaf in enumerate(leaves):
-        if not hasattr(leaf, "shape") or _is_foreign(leaf):
+        if not hasattr(leaf, "shape") or _is_special(leaf):
             check_primal("linear_transpose", leaf, _place(primals, number))
         dtype = np.dtype(leaf.dtype) if hasattr(leaf, "dtype") else result_dtype(leaf)
         if dtype.kind not in "fc":
@@ -459,7 +464,8 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[[Any], 
                 "is one of real or complex numbers. Pass it as float, or bind that argument with "
                 "functools.partial."
             )
-        inputs.append(stage.start(tuple(shape_of(leaf)), dtype))
+        like = likeness_of(plain_value(leaf))
+        inputs.append(stage.start(Aval(tuple(shape_of(leaf)), dtype, like)))
     try:
         outs, out_structure = tree.flatten(run(fun, tree.unflatten(structure, inputs), {}))
         for out in outs:
@@ -468,7 +474,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[[Any], 
         linear = stage.finish(inputs, outs)
     finally:
         stage.close()
-    avals = tuple(Aval(x.shape, x.dtype) for x in inputs)
+    avals = tuple(map(aval_of, inputs))
     arrays = [isinstance(leaf, np.ndarray) or bool(shape_of(leaf)) for leaf in leaves]
     expected = (out_structure, _avals(outs))
 
@@ -485,5 +491,5 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[[Any], 
     return transposed
 
 
-def _is_foreign(leaf: Any) -> bool:
+def _is_special(leaf: Any) -> bool:
     return isinstance(leaf, np.ndarray) and has_own_operators(leaf)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad import tree
+from funcgrad.core.foreign import is_foreign
 from funcgrad.core.program import Constant, Program, Variable
 from funcgrad.core.tracer import Tracer
 from funcgrad.errors import CapturedTracerError, OutputDtypeError, PytreeError
@@ -141,7 +142,8 @@ def _output(stage: Stage, fun: Callable[..., Any], leaf: Any) -> Variable | Cons
     check_output("make_program", stage, leaf)
     if isinstance(leaf, Tracer):
         _refuse_captured(fun, leaf)
-    if not isinstance(leaf, np.ndarray | np.generic | int | float | complex):
+    known = np.ndarray | np.generic | int | float | complex
+    if not isinstance(leaf, known) and not is_foreign(leaf):
         raise OutputDtypeError(
             f"make_program: {function_name(fun)} returned a {type(leaf).__name__}. A program "
             "computes arrays and numbers. Return arrays, or None in place of it."

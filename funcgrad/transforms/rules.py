@@ -5,7 +5,8 @@ A call knows up to four things: `run` (the value), `forward` and `backward` (rev
 mode that the user gave no rule for is derived in `funcgrad.transforms.custom`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from typing_extensions import override
 
 from funcgrad import tree
+from funcgrad.core.modes import named_axis
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.wengert import Aval
 from funcgrad.errors import CustomRuleError
@@ -349,19 +351,38 @@ def _tangent(leaf: Any) -> Any:
 class BatchedCall(Call):
     """A call for all examples of a batch: some leaves have the batch axis in front.
 
-    All results have it too; residuals have it where they differ between the examples.
+    All results have it too; residuals have it where they differ between the examples. `batch` is
+    the trace whose examples they are, if there is one.
     """
 
-    __slots__ = ("flags", "inner", "rules", "size")
+    __slots__ = ("batch", "flags", "inner", "rules", "size")
 
-    def __init__(self, inner: Call, size: int, flags: tuple[bool, ...]) -> None:
+    def __init__(
+        self, inner: Call, size: int, flags: tuple[bool, ...], batch: Batch | None = None
+    ) -> None:
         self.inner = inner
         self.rules = inner.rules
         self.size = size
         self.flags = flags
+        self.batch = batch
+
+    @property
+    def name(self) -> Any:
+        """What collectives call the axis; `None` if it has no name."""
+        return None if self.batch is None else self.batch.name
 
     def _identity(self) -> Any:
-        return (self.inner, self.size, self.flags)
+        return (self.inner, self.size, self.flags, self.name)
+
+    @contextmanager
+    def _batch(self) -> Iterator[Batch]:
+        """A trace for all examples, open and known by its name inside the context."""
+        trace = Batch("vmap", self.size, self.name, self.batch)
+        try:
+            with named_axis(self.name, trace):
+                yield trace
+        finally:
+            trace.close()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BatchedCall) and self._identity() == other._identity()
@@ -380,20 +401,14 @@ class BatchedCall(Call):
 
     @override
     def run(self, leaves: Sequence[Any]) -> list[Any]:
-        trace = Batch("vmap", self.size)
-        try:
+        with self._batch() as trace:
             outs = self.inner.run(self._lifted(trace, leaves, self.flags))
-        finally:
-            trace.close()
         return [self._front(trace, out) for out in outs]
 
     @override
     def forward(self, leaves: Sequence[Any]) -> tuple[list[Any], list[Any], Any]:
-        trace = Batch("vmap", self.size)
-        try:
+        with self._batch() as trace:
             outs, kept, static = self.inner.forward(self._lifted(trace, leaves, self.flags))
-        finally:
-            trace.close()
         pairs = [unlift(trace, x) if hasattr(x, "dtype") else (x, False) for x in kept]
         flags = tuple(flag for _, flag in pairs)
         fronts = [self._front(trace, out) for out in outs]
@@ -403,21 +418,18 @@ class BatchedCall(Call):
     def backward(
         self, residuals: Sequence[Any], static: Any, cts: Sequence[Any], inputs: Sequence[Any]
     ) -> list[Any]:
-        trace = Batch("vmap", self.size)
         inner_static, flags = static
         one = [
             Aval(aval.shape[1:], aval.dtype) if flag and aval is not None else aval
             for aval, flag in zip(inputs, self.flags, strict=True)
         ]
-        try:
+        with self._batch() as trace:
             found = self.inner.backward(
                 self._lifted(trace, residuals, flags),
                 inner_static,
                 self._lifted(trace, cts, [True] * len(cts)),
                 one,
             )
-        finally:
-            trace.close()
         return [
             None if ct is None else self._gathered(*unlift(trace, ct), flag)
             for ct, flag in zip(found, self.flags, strict=True)
@@ -431,15 +443,12 @@ class BatchedCall(Call):
 
     @override
     def push(self, leaves: Sequence[Any], dots: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        trace = Batch("vmap", self.size)
-        tangents = [
-            None if dot is None else _lift(trace, dot, flag)
-            for dot, flag in zip(dots, self.flags, strict=True)
-        ]
-        try:
+        with self._batch() as trace:
+            tangents = [
+                None if dot is None else _lift(trace, dot, flag)
+                for dot, flag in zip(dots, self.flags, strict=True)
+            ]
             outs, moved = self.inner.push(self._lifted(trace, leaves, self.flags), tangents)
-        finally:
-            trace.close()
         fronts = [self._front(trace, out) for out in outs]
         return fronts, [self._front(trace, dot) for dot in moved]
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad import tree
+from funcgrad.core.foreign import as_array
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Tracer
 from funcgrad.errors import InputDtypeError, OutputDtypeError
@@ -322,4 +323,4 @@ class _Pull:
 
 
 def _with_axis(x: Any) -> Any:
-    return x if isinstance(x, Tracer) else np.asarray(x)
+    return x if isinstance(x, Tracer) else as_array(x)

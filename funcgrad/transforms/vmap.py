@@ -1,12 +1,13 @@
 """Mapping a function over an axis of its arguments, all examples at once: vmap."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
 from funcgrad import tree
+from funcgrad.core.modes import named_axis
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Tracer
 from funcgrad.errors import (
@@ -18,7 +19,7 @@ from funcgrad.errors import (
     PytreeError,
 )
 from funcgrad.families.shapes import as_operand, in_front, shape_of
-from funcgrad.interpreters.batch import Batch, BatchTracer
+from funcgrad.interpreters.batch import Axis, Batch, BatchTracer
 from funcgrad.transforms.arguments import (
     check_callable,
     check_output,
@@ -39,6 +40,7 @@ def vmap(
     fun: Callable[..., Any],
     in_axes: Axes = 0,
     out_axes: Axes = 0,
+    axis_name: Hashable = None,
     axis_size: int | None = None,
     *,
     chunk_size: int | None = None,
@@ -56,9 +58,10 @@ def vmap(
             arguments are mapped over their first axis.
         out_axes: where the mapped axis stands in the results: an int, `None` for a result that does
             not depend on the mapped arguments, or a pytree of them that is a prefix of the result.
+        axis_name: what collectives (`psum`, `axis_index`, ...) inside `fun` call the mapped axis.
         axis_size: the number of examples n; needed only where no argument is mapped.
         chunk_size: how many examples to compute at once; all of them by default. It bounds the
-            memory of intermediate values, not the result.
+            memory of intermediate values, not the result. It cannot be combined with `axis_name`.
 
     Returns:
         A function of the same arguments with the mapped axes, of shape `(n, …)`; its results are
@@ -83,6 +86,11 @@ def vmap(
     _check_axes("in_axes", in_axes)
     _check_axes("out_axes", out_axes)
     chunk_size = checked_chunk("vmap", chunk_size)
+    if axis_name is not None and chunk_size is not None:
+        raise BatchSizeError(
+            f"vmap: axis_name={axis_name!r} with chunk_size={chunk_size}. A collective needs all "
+            "examples at once. Leave one of them away."
+        )
 
     @functools.wraps(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:
@@ -99,7 +107,7 @@ def vmap(
             for leaf, axis in zip(leaves, axes, strict=True)
         ]
         flags = [axis is not None for axis in axes]
-        run = _Run(fun, structure, values, flags)
+        run = _Run(fun, structure, values, flags, axis_name)
         parts = [run(start, stop) for start, stop in _chunks(size, chunk_size)]
         out_structure = parts[0][1]
         places = tree.broadcast_to_structure(
@@ -263,11 +271,17 @@ def _chunks(size: int, chunk_size: int | None) -> Iterator[tuple[int, int]]:
 class _Run:
     """The function on a slice of the examples."""
 
-    __slots__ = ("flags", "fun", "structure", "values")
+    __slots__ = ("axis_name", "flags", "fun", "structure", "values")
 
     def __init__(
-        self, fun: Callable[..., Any], structure: Any, values: list[Any], flags: list[bool]
+        self,
+        fun: Callable[..., Any],
+        structure: Any,
+        values: list[Any],
+        flags: list[bool],
+        axis_name: Hashable,
     ) -> None:
+        self.axis_name = axis_name
         self.fun = fun
         self.structure = structure
         self.values = values
@@ -275,14 +289,15 @@ class _Run:
 
     def __call__(self, start: int, stop: int) -> tuple[list[tuple[Any, bool, int]], Any]:
         """Results as `(value, batched, number of examples)`, and their structure."""
-        trace = Batch("vmap", stop - start)
+        trace = Batch("vmap", stop - start, self.axis_name, None)
         traced = [
             lift(trace, _slice(value, start, stop) if flag else value, flag)
             for value, flag in zip(self.values, self.flags, strict=True)
         ]
         args, kwargs = tree.unflatten(self.structure, traced)
         try:
-            out = run(self.fun, args, kwargs)
+            with named_axis(self.axis_name, trace):
+                out = run(self.fun, args, kwargs)
         finally:
             trace.close()
         leaves, structure = tree.flatten(out)
@@ -297,12 +312,14 @@ def _slice(value: Any, start: int, stop: int) -> Any:
     return value if start == 0 and stop == shape_of(value)[0] else value[start:stop]
 
 
-def lift(trace: Batch, value: Any, batched: bool) -> Any:
-    """A value of the transform around a batch as one inside of it.
+def lift(trace: Batch, value: Any, batched: bool | None) -> Any:
+    """A value of the transform around a batch as one inside of it; for `None`, the axis itself.
 
     An array that is the same for all examples becomes a tracer too, so that NumPy dispatches where
     it is indexed by one; other things need not.
     """
+    if batched is None:
+        return Axis(trace)
     if batched or (not isinstance(value, Tracer | np.generic) and shape_of(value)):
         return BatchTracer(_array(value), batched, trace)
     return value

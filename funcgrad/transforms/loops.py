@@ -1,0 +1,162 @@
+"""Loops that count or wait: fori_loop and while_loop."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from funcgrad import tree
+from funcgrad.core.protocols import DISPATCH
+from funcgrad.interpreters.batch import differs
+from funcgrad.interpreters.shape import is_unknown
+from funcgrad.transforms.arguments import check_callable
+from funcgrad.transforms.carry import Carry, read_only
+from funcgrad.transforms.choice import every, guarded, guarded_function, predicate, some
+
+__all__ = ["fori_loop", "while_loop"]
+
+
+def while_loop(
+    cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any
+) -> Any:
+    """Repeat while a condition holds: x ← body(x) while cond(x).
+
+    It runs as a Python loop, and every derivative goes through all of its steps: in reverse mode
+    memory grows with their number.
+
+    Under `vmap`, where the condition differs between examples, the loop goes on until it holds for
+    none. Examples that have finished keep their value. While others go on, the body is computed for
+    them on the values of one that does (as in `cond`, also for batched values in its closure), so
+    that they cannot bring in warnings, infinities or derivatives that are not a number.
+
+    Args:
+        cond_fun: takes the value and returns a boolean of shape `()`.
+        body_fun: takes the value and returns the next one, of the same structure, shapes and
+            dtypes. Plain arrays come read-only.
+        init_val: the first value, a pytree of arrays and numbers; Python numbers become NumPy
+            scalars.
+
+    Returns:
+        The first value for which the condition does not hold.
+
+    Raises:
+        CarryError: if a step returns another structure, shape or dtype than `init_val` has.
+        ControlFlowError: if the condition is no boolean of shape `()`.
+
+    Example:
+        >>> import funcgrad as fg
+        >>> root = lambda a: fg.while_loop(
+        ...     lambda x: abs(x * x - a) > 1e-12, lambda x: (x + a / x) / 2, 1.0
+        ... )
+        >>> fg.value_and_grad(root)(4.0)
+        (np.float64(2.0), np.float64(0.25))
+    """
+    check_callable("while_loop", cond_fun)
+    check_callable("while_loop", body_fun)
+    return _repeat(
+        lambda _, value: predicate("while_loop", "the result of cond_fun", cond_fun(value), "b"),
+        lambda _, value: body_fun(value),
+        Carry("while_loop", init_val, "init_val"),
+    )
+
+
+def _repeat(
+    going_on: Callable[[int, Any], Any], body: Callable[[int, Any], Any], carry: Carry
+) -> Any:
+    """Repeat `body(step, value)` while `going_on(step, value)`."""
+    value = carry.start()
+    with read_only(carry.transform):
+        for step in count():
+            going = going_on(step, value)
+            if is_unknown(going):  # only shapes are computed: one step shows those of all
+                return carry.finished(carry.checked(body(step, value), step))
+            for_all, for_some = _answers(going)
+            if not for_some:
+                break
+            if for_all:
+                value = carry.checked(body(step, value), step)
+            else:
+                value = _step_of_some(going, body, carry, value, step)
+    return carry.finished(value)
+
+
+def _answers(going: Any) -> tuple[bool, bool]:
+    """Whether a condition holds for all examples, and for some."""
+    if differs(going):
+        for_some = some(going)
+        if for_some is not None:
+            return for_some and bool(every(going)), for_some
+    answer = bool(going)  # raises where examples differ, and staging hides which
+    return answer, answer
+
+
+def _step_of_some(
+    going: Any, body: Callable[[int, Any], Any], carry: Carry, value: Any, step: int
+) -> Any:
+    """One step for the examples that go on; the others keep their value."""
+    inputs = tree.map(lambda leaf: guarded(going, leaf), value)
+    moved = carry.checked(guarded_function(going, body)(step, inputs), step)
+    return tree.map(lambda new, old: DISPATCH[np.where](going, new, old), moved, value)
+
+
+def _is_one_number(x: Any) -> bool:
+    return not (differs(x) or is_unknown(x))
+
+
+def fori_loop(
+    lower: Any,
+    upper: Any,
+    body_fun: Callable[[Any, Any], Any],
+    init_val: Any,
+    *,
+    unroll: int | bool | None = None,
+) -> Any:
+    """Repeat for counted steps: x ← body(i, x) for i = lower, …, upper - 1.
+
+    It runs as a Python loop with every derivative. Under `vmap`, bounds that differ between
+    examples make it a `while_loop`.
+
+    Args:
+        lower: the first number, an integer.
+        upper: the first number that is not reached, an integer.
+        body_fun: takes the number (a Python integer, unless `lower` differs between examples) and
+            the value, and returns the next value, of the same structure, shapes and dtypes. Plain
+            arrays come read-only.
+        init_val: the first value, a pytree of arrays and numbers; Python numbers become NumPy
+            scalars.
+        unroll: taken for compatibility: a Python loop has nothing to unroll.
+
+    Returns:
+        The last value; `init_val` if there is no step.
+
+    Raises:
+        CarryError: if a step returns another structure, shape or dtype than `init_val` has.
+        ControlFlowError: if a bound is no integer.
+
+    Example:
+        >>> import funcgrad as fg
+        >>> power = lambda x: fg.fori_loop(0, 3, lambda i, y: x * y, 1.0)
+        >>> fg.grad(power)(2.0)
+        np.float64(12.0)
+    """
+    del unroll
+    check_callable("fori_loop", body_fun)
+    lower = predicate("fori_loop", "lower", lower, "iu")
+    upper = predicate("fori_loop", "upper", upper, "iu")
+    carry = Carry("fori_loop", init_val, "init_val")
+    first = int(lower) if _is_one_number(lower) else lower
+    if not (_is_one_number(lower) and _is_one_number(upper)):
+        return _repeat(
+            lambda step, _: DISPATCH[np.less](first + step, upper),
+            lambda step, value: body_fun(first + step, value),
+            carry,
+        )
+    value = carry.start()
+    numbers = range(first, int(upper))
+    if any(map(is_unknown, carry.leaves())):
+        numbers = numbers[:1]  # only shapes are computed: one step shows those of all
+    with read_only("fori_loop"):
+        for step, i in enumerate(numbers):
+            value = carry.checked(body_fun(i, value), step)
+    return carry.finished(value)
