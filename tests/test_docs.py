@@ -68,8 +68,14 @@ def run_page(path: Path) -> None:
             names |= test.globs
 
 
+NEEDED = {"other_arrays.md": "dask.array"}
+"""Pages whose examples need an extra."""
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_examples_of_a_page_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if page.name in NEEDED:
+        pytest.importorskip(NEEDED[page.name])
     monkeypatch.chdir(ROOT)
     run_page(page)
 
