@@ -24,9 +24,9 @@ COPIES = frozenset(
     {
         np.average, np.choose, np.copy, np.cov, np.cross, np.diag, np.diagflat, np.full_like,
         np.geomspace, np.histogram, np.histogram2d, np.histogramdd, np.inner, np.kron,
-        np.linalg.cross, np.linalg.solve, np.linalg.tensordot, np.linspace, np.logspace, np.median, np.meshgrid,
-        np.nanmedian, np.nanpercentile, np.nanquantile, np.percentile, np.quantile, np.repeat,
-        np.resize, np.roll, np.take, np.tensordot, np.tile,
+        np.linalg.cross, np.linalg.solve, np.linalg.tensordot, np.linspace, np.logspace,
+        np.median, np.meshgrid, np.nanmedian, np.nanpercentile, np.nanquantile, np.percentile,
+        np.quantile, np.repeat, np.resize, np.roll, np.take, np.tensordot, np.tile,
     }
 )  # fmt: skip
 """Functions that return memory of their own, though the last operation here may be a view."""
