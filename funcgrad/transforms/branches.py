@@ -64,7 +64,7 @@ def cond(
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
-    """One of several functions: branches[index](*operands).
+    """One of several functions: `branches[index]` of the operands.
 
     Under `vmap` it behaves as `cond`: an index that is the same for all examples runs one function,
     one that differs runs those that any example chose, and selects.
