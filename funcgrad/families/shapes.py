@@ -10,7 +10,7 @@ import numpy as np
 
 from funcgrad.core.foreign import is_foreign, zeros_of
 from funcgrad.core.protocols import DISPATCH
-from funcgrad.core.tracer import Tracer, plain_value
+from funcgrad.core.tracer import Tracer, plain_value, unknown_likeness
 from funcgrad.core.wengert import Aval
 from funcgrad.errors import ObjectArrayError, user_line
 
@@ -104,6 +104,9 @@ def has_own_operators(x: np.ndarray[Any, Any]) -> bool:
 def zeros_like(x: Any, shape: tuple[int, ...] | None = None, dtype: Any = None) -> Any:
     """Zeros, as a value that belongs to no transform."""
     shape = shape_of(x) if shape is None else shape
+    unknown = unknown_likeness(x)
+    if unknown is not None:
+        return unknown.owner.zeros(shape, dtype or dtype_of(x) or x.dtype)
     value = plain_value(x)
     if isinstance(value, Aval):
         if value.like is not None:
@@ -116,6 +119,9 @@ def zeros_like(x: Any, shape: tuple[int, ...] | None = None, dtype: Any = None) 
 
 def one_like(value: Any) -> Any:
     """The cotangent that a sweep begins with: of the dtype and the library of the value."""
+    unknown = unknown_likeness(value)
+    if unknown is not None:  # then no rule of the sweep computes
+        return unknown.owner.zeros((), dtype_of(value) or np.float64)
     if not hasattr(value, "dtype"):
         return np.float64(1)
     one = value.dtype.type(1)

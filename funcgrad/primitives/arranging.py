@@ -78,6 +78,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     repeats = np.asarray(plain_numbers("repeat", repeats))
     if axis is None:
         a, axis = np.ravel(a), 0
+    a = np.atleast_1d(a)
     axis = negative_axis(axis, rank_of(a))
     shape = shape_of(a)
     length = shape[axis]

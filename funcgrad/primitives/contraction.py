@@ -307,9 +307,11 @@ implements_traced(np.linalg.tensordot)(lambda x1, x2, /, *, axes=2: tensordot(x1
 
 
 @implements_traced(np.vecdot)
-def vecdot(x1: Any, x2: Any, /, **options: Any) -> Any:
+def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, **options: Any) -> Any:
     """`numpy.vecdot`: Σ conj(x1ᵢ) x2ᵢ over the last axes."""
     x1, x2 = as_operand(x1), as_operand(x2)
+    if axis != -1:
+        options["axis"] = axis
     if options:
         return _general_ufunc(vecdot, (x1, x2), (1, 1, 0), options)
     x1 = _conjugate(x1)

@@ -252,6 +252,7 @@ def _with_initial(name: str, running: Callable[..., Any], first: int) -> Callabl
         out: Any = None,
         include_initial: bool = False,
     ) -> Any:
+        x = np.atleast_1d(x)
         rank = rank_of(x)
         if axis is None and rank != 1:
             raise ValueError(

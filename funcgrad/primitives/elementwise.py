@@ -56,7 +56,8 @@ def _power_of_number(ct: Any, residuals: Any) -> Any:
 
 def power_by_exponent(z: Any, x: Any, _y: Any, t: Any) -> Any:
     """t · xʸ log x, and 0 at x = 0; log x has the dtype of xʸ, so it may be complex."""
-    base, own = np.where(x == 0, 1, x), getattr(z, "dtype", np.result_type(type(z)))
+    base = np.where(x == 0, 1, x)
+    own = z.dtype if hasattr(z, "dtype") else np.result_type(type(z))
     if base.dtype != own:  # the logarithm of an int8 is a float16
         base = cast(base, own)
     return t * (z * np.log(base))

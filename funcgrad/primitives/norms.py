@@ -43,6 +43,13 @@ def _norm_slope(out: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
 norm_p = sloped("norm", _norm_value, _norm_slope)
 
 
+def _largest(sizes: Any, *, axis: int, keepdims: bool = False) -> Any:
+    """The largest of numbers that are at least 0; of none, 0."""
+    if not shape_of(sizes)[axis]:
+        return np.sum(sizes, axis=axis, keepdims=keepdims)
+    return np.max(sizes, axis=axis, keepdims=keepdims)
+
+
 def _inexact(x: Any) -> Any:
     x = as_operand(x)
     return x if x.dtype.kind in "fc" else astype(x, np.float64)
@@ -84,16 +91,16 @@ def _matrix_norm(x: Any, order: Any, axis: tuple[int, int], keepdims: bool) -> A
         return bind(norm_p, x, axis=tuple(sorted(axis)), keepdims=keepdims)
     if order in (2, -2, "nuc"):
         values = svdvals(moveaxis(x, (row, column), (-2, -1)))
-        reduce: Any = {2: np.max, -2: np.min, "nuc": np.sum}[order]
+        reduce: Any = {2: _largest, -2: np.min, "nuc": np.sum}[order]
         result = reduce(values, axis=-1)
     elif order in (1, -1):
         sums = np.sum(np.abs(x), axis=row, keepdims=True)
         result = _squeezed(
-            (np.max if order == 1 else np.min)(sums, axis=column, keepdims=True), axis
+            (_largest if order == 1 else np.min)(sums, axis=column, keepdims=True), axis
         )
     elif order in (np.inf, -np.inf):
         sums = np.sum(np.abs(x), axis=column, keepdims=True)
-        result = _squeezed((np.max if order > 0 else np.min)(sums, axis=row, keepdims=True), axis)
+        result = _squeezed((_largest if order > 0 else np.min)(sums, axis=row, keepdims=True), axis)
     else:
         raise ValueError("Invalid norm order for matrices.")
     return reshape(result, kept_shape(shape_of(x), axis)) if keepdims else result

@@ -76,6 +76,8 @@ def _is_batched(condition: Any) -> bool:
 def _choose(condition: Any, x: Any, function: Callable[[Any], Any], out: Any) -> Any:
     """The function where the condition holds; elsewhere it sees some element of its own."""
     shape = shape_of(x)
+    if not x.size:
+        return out
     mask = ravel(broadcast_to(condition, shape))
     flat = ravel(x)
     constant = bind(truncate_p, flat, dtype=flat.dtype)  # no derivative passes

@@ -37,6 +37,11 @@ def _coefficients(p: Any) -> Any:
     return reshape(p, (1,)) if rank_of(p) == 0 else p
 
 
+def _check_vectors(*polynomials: Any) -> None:
+    if any(rank_of(p) != 1 for p in polynomials):
+        raise ValueError("Polynomial must be 1d only.")
+
+
 def _like_poly1d(result: Any, *operands: Any) -> Any:
     """The result as a `numpy.poly1d` where one of the operands is one."""
     return np.poly1d(result) if any(isinstance(p, np.poly1d) for p in operands) else result
@@ -98,6 +103,7 @@ def polymul(a1: Any, a2: Any) -> Any:
     (ε x + 1)(x + 2) = ε x² + (1 + 2 ε) x + 2 has two coefficients where ε is 0.
     """
     left, right = _coefficients(a1), _coefficients(a2)
+    _check_vectors(left, right)
     start = _leading(left == 0) + _leading(right == 0)
     return _like_poly1d(convolved(left, right, "full")[start:], a1, a2)
 
@@ -170,6 +176,7 @@ def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
     (In single precision, rounding may leave more than that where r should be zero.)
     """
     dividend, divisor = _coefficients(u) + 0.0, _coefficients(v) + 0.0
+    _check_vectors(dividend, divisor)
     dtype = np.result_type(dividend.dtype, divisor.dtype)
     count = shape_of(dividend)[0] - shape_of(divisor)[0] + 1
     if count > 0:

@@ -383,20 +383,20 @@ def _where_pull_both(ct: Any, condition: Any) -> tuple[Any, Any]:
 
 
 @implements(np.where)
-def where(condition: Any, *choices: Any) -> Any:
+def where(condition: Any, x: Any = ..., y: Any = ..., /) -> Any:
     """`numpy.where`; with one argument, `numpy.nonzero`."""
-    if len(choices) == 2:
-        x, y = choices
-        x_recorded, y_recorded = type(x) is RecordTracer, type(y) is RecordTracer
-        if (x_recorded or y_recorded) and type(condition) is np.ndarray:
-            out = _record_where(condition, x, y, x_recorded, y_recorded)
-            if out is not None:
-                return out
-        if x_recorded or y_recorded or is_traced((condition, x, y)):
-            return bind(where_p, as_condition(condition), as_operand(x), as_operand(y))
-    elif not choices and is_traced((condition,)):
-        return np.nonzero(condition)
-    return np.where(condition, *choices)
+    if y is ...:
+        if x is not ...:
+            return np.where(condition, x)  # type: ignore[call-overload]  # NumPy's error
+        return np.nonzero(condition) if is_traced((condition,)) else np.where(condition)
+    x_recorded, y_recorded = type(x) is RecordTracer, type(y) is RecordTracer
+    if (x_recorded or y_recorded) and type(condition) is np.ndarray:
+        out = _record_where(condition, x, y, x_recorded, y_recorded)
+        if out is not None:
+            return out
+    if x_recorded or y_recorded or is_traced((condition, x, y)):
+        return bind(where_p, as_condition(condition), as_operand(x), as_operand(y))
+    return np.where(condition, x, y)
 
 
 def _record_where(condition: Any, x: Any, y: Any, x_recorded: bool, y_recorded: bool) -> Any:

@@ -152,6 +152,8 @@ def modf(x: Any, /, **options: Any) -> tuple[Any, Any]:
     if options:
         result: tuple[Any, Any] = call_with_options(np.modf, modf, (x,), options)
         return result
+    if not is_traced(x):  # of integers both parts are floating-point numbers
+        return np.modf(x)
     return fraction(x), np.trunc(x)
 
 
