@@ -58,14 +58,23 @@ def {name}(x, y, /{taken}):
                         z = {expression}
                         if xv.shape != yv.shape:
                             pull, residuals = broadcast(z, xv, yv, BOTH)
-{append_broadcast_xy}{append_same}{append_xy}                elif type(xv) is float64 is type(yv):
+{append_broadcast_xy}{append_same}{append_xy}                elif type(xv) is float64 is type(yv){numbers}:
                     z = {expression}
-{append_same_2}{append_xy_2}        elif type(y) is ndarray:
+{append_same_2}{append_xy_2}                elif (
+                    (type(xv) is ndarray and type(yv) is float64)
+                    or (type(xv) is float64 and type(yv) is ndarray)
+                ) and xv.dtype is yv.dtype:
+                    z = {expression}
+                    if xv.shape != yv.shape:
+                        pull, residuals = broadcast(z, xv, yv, BOTH)
+{append_broadcast_xy_2}{append_xy_2}        elif type(y) is ndarray:
             if type(xv) is ndarray and xv.dtype is y.dtype:
                 z = {expression_y}
 {capture_y}                if xv.shape != y.shape:
                     pull, residuals = broadcast(z, xv, {kept_y}, X)
-{append_broadcast_x}{append_x}        elif type(y) is float64 and type(xv) is float64:
+{append_broadcast_x}{append_x}        elif type(y) is float64 and (
+            type(xv) is float64 or (type(xv) is ndarray and xv.dtype is y.dtype)
+        ):
             z = {expression_y}
 {append_xs}    elif type(y) is RecordTracer:
         yv = y.value
@@ -76,7 +85,9 @@ def {name}(x, y, /{taken}):
                 z = {expression_x}
 {capture_x}                if yv.shape != x.shape:
                     pull, residuals = broadcast(z, {kept_x}, yv, Y)
-{append_broadcast_y}{append_y}        elif type(x) is float64 and type(yv) is float64:
+{append_broadcast_y}{append_y}        elif type(x) is float64 and (
+            type(yv) is float64 or (type(yv) is ndarray and yv.dtype is x.dtype)
+        ):
             z = {expression_x}
 {append_ys}    return general(x, y)
 """
@@ -289,6 +300,8 @@ def _binary_source(
         append_xy=_append("x", both, "pull_xy", _residuals(keep_xy, "xv", "yv"), 24),
         append_xy_2=_append("x", both, "pull_xy", _residuals(keep_xy, "xv", "yv"), 20),
         append_broadcast_xy=_append("x", both, "pull", "residuals", 28),
+        append_broadcast_xy_2=_append("x", both, "pull", "residuals", 24),
+        numbers=" or type(xv) is float is type(yv)" if weak_only_safe or symbol is None else "",
         append_broadcast_x=_append("x", "x.index", "pull", "residuals", 20),
         append_broadcast_y=_append("y", "y.index", "pull", "residuals", 20),
         kept_x="xv" if capture_x else "x",
