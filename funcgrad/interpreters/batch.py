@@ -14,13 +14,19 @@ from typing_extensions import override
 
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import Trace, Tracer, bind
-from funcgrad.errors import BatchedValueError, FuncgradError, UnboundAxisError, user_line
+from funcgrad.errors import (
+    BatchedValueError,
+    CapturedTracerError,
+    FuncgradError,
+    UnboundAxisError,
+    user_line,
+)
 
-__all__ = ["MINE", "UNKNOWN", "Axis", "Batch", "BatchTracer", "differs"]
+__all__ = ["MINE", "UNKNOWN", "Axis", "Batch", "BatchTracer", "batches_of", "differs"]
 
 _WAY = (
-    "Python can go only one way for all examples. Use np.where(condition, a, b) in place of an if, "
-    "or map with a Python loop."
+    "Python can go only one way for all examples. Use np.where(condition, a, b) or funcgrad.cond "
+    "in place of an if, funcgrad.while_loop in place of a while, or map with a Python loop."
 )
 _NUMBER = (
     "One number cannot stand for all examples. Write o = funcgrad.numpy.at(o)[i].set(x) in place "
@@ -42,8 +48,9 @@ _FIXES = {
 class BatchTracer(Tracer):
     """A value for each example of a batch, or one value for all of them."""
 
-    __slots__ = ("batched", "made_by")
+    __slots__ = ("batched", "born", "made_by")
     batched: bool
+    born: int
     made_by: Primitive | None
     owner: "Batch"
 
@@ -52,6 +59,7 @@ class BatchTracer(Tracer):
         self.batched = batched
         self.owner = owner
         self.made_by = made_by
+        self.born = owner.clock
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -126,6 +134,16 @@ UNKNOWN: Any = object()
 """Says nothing of what a batch stands for."""
 
 
+def batches_of(x: Any) -> list["Batch"]:
+    """The traces along whose axes a value differs between the examples."""
+    found = []
+    while isinstance(x, Tracer):
+        if type(x) is BatchTracer and x.batched:
+            found.append(x.owner)
+        x = x.value
+    return found
+
+
 def differs(x: Any) -> bool:
     """Whether a value differs between the examples of any batch, at any depth of its tower."""
     while isinstance(x, Tracer):
@@ -144,9 +162,13 @@ class Batch(Trace):
         stands_for: the trace whose examples are computed again in this one, which therefore answers
             to its axis; `None` for one of its own. Where nothing is said, operations between
             examples are refused.
+        clock: how many branches have begun that were chosen by some examples only; tracers note it
+            when they are made.
+        branch: what runs such a branch, while it runs, and the time at which it began. It may read
+            values that were made since, which stand for those of examples that did choose it.
     """
 
-    __slots__ = ("name", "size", "stands_for")
+    __slots__ = ("branch", "clock", "name", "size", "stands_for")
 
     def __init__(
         self, transform: str, size: int, name: Any = None, stands_for: Any = UNKNOWN
@@ -155,6 +177,8 @@ class Batch(Trace):
         self.size = size
         self.name = name
         self.stands_for: Batch | None = stands_for
+        self.clock = 0
+        self.branch: tuple[str, int] | None = None
 
     @override
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
@@ -162,6 +186,8 @@ class Batch(Trace):
         batched: list[bool] = []
         for arg in args:
             if type(arg) is BatchTracer and arg.owner is self:
+                if self.branch is not None and arg.batched and arg.born < self.branch[1]:
+                    _refuse_unchosen(*self.branch)
                 values.append(arg.value)
                 batched.append(arg.batched)
             elif type(arg) is Axis and self._answers_to(arg):
@@ -219,6 +245,24 @@ def _of_one_example(primitive: Primitive, size: int, args: Sequence[Any]) -> str
         f"{size}, which stands in front of the shapes in this error. In the function the operands "
         f"have the shape{'s' * (len(shapes) != 1)} {', '.join(map(str, shapes))}."
     )
+
+
+def _refuse_unchosen(transform: str, _begin: int) -> NoReturn:
+    raise CapturedTracerError(
+        f"{transform}: a function that only some examples of the vmap chose read, at "
+        f"{user_line()}, a value that differs between the examples, from a global variable or an "
+        "attribute of an object. Values of the other examples would come in, for which it is not "
+        "made, and with them warnings and derivatives that are not a number. Pass the value as an "
+        f"operand, as in {_OPERANDS.get(transform, 'cond(p, f, g, x)')}, or read it into a local "
+        "variable before, which the function then finds in its closure."
+    )
+
+
+_OPERANDS = {
+    "switch": "switch(i, [f, g], x)",
+    "while_loop": "while_loop(p, f, (state, x))",
+    "fori_loop": "fori_loop(a, b, f, (state, x))",
+}
 
 
 def _refuse_shape(primitive: Primitive) -> NoReturn:

@@ -1,8 +1,9 @@
-"""Shapes and dtypes only: every operation runs on zeros, and nobody may ask for a value.
+"""Shapes and dtypes only: nothing is computed, and nobody may ask for a value.
 
-No primitive needs a second, abstract rule: the value of one on zeros has the shape and dtype of any
-other. The zeros are one number repeated without memory of its own, floating-point warnings are off,
-and where zeros have no result (the inverse of a matrix), ones on the diagonal have.
+Values are zeros, one number repeated without memory of its own. What a primitive makes of them says
+the table in `funcgrad.interpreters.outline`, and floating-point warnings are off. One without a
+rule there (an operation of PyTorch's that came in from outside, a collective) is computed on the
+zeros, and so is one whose operands do not fit together, for its error.
 """
 
 from collections.abc import Sequence
@@ -12,10 +13,11 @@ import numpy as np
 from typing_extensions import override
 
 from funcgrad.core.primitive import Primitive
-from funcgrad.core.tracer import Trace, Tracer, bind
+from funcgrad.core.tracer import Trace, Tracer, bind, plain_value
 from funcgrad.errors import UnknownValueError, user_line
+from funcgrad.interpreters.outline import REAL_OR_COMPLEX, VIEWS, outlined, zeros_of
 
-__all__ = ["ShapeOnly", "ShapeTracer", "is_unknown", "zeros_of"]
+__all__ = ["ShapeOnly", "ShapeTracer", "is_unknown"]
 
 
 class ShapeTracer(Tracer):
@@ -86,7 +88,15 @@ class ShapeOnly(Trace):
         """A tracer with the shape and dtype of a value; a Python number stays weak."""
         if not hasattr(x, "dtype"):
             return ShapeTracer(type(x)(0), self)
-        return ShapeTracer(zeros_of(x.shape, x.dtype), self)
+        return self.zeros(x.shape, x.dtype)
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> ShapeTracer:
+        """A tracer with a shape and a dtype."""
+        return ShapeTracer(zeros_of(shape, dtype), self)
+
+    @override
+    def likeness(self) -> ShapeTracer:
+        return self.zeros((0,), float)
 
     def refuse(self, what: str) -> NoReturn:
         """Raise the error that a value is asked for."""
@@ -101,43 +111,48 @@ class ShapeOnly(Trace):
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         if primitive.data_dependent:
             self.refuse(f"{primitive}, whose result has a shape that depends on values,")
-        values = [
-            arg.value if type(arg) is ShapeTracer and arg.owner is self else arg for arg in args
-        ]
+        if primitive.name in REAL_OR_COMPLEX and not self.answers and args[0].dtype.kind != "c":
+            raise UnknownValueError(
+                f"{self.transform}: {primitive} of dtype {args[0].dtype} at {user_line()}. Only "
+                "shapes and dtypes are computed here, and whether the result is real or complex "
+                "depends on the values. Pass x.astype(complex), or call the function itself."
+            )
         with np.errstate(all="ignore"):
-            if primitive.family == "callback":
-                out = params["call"].zeros()
-            else:
-                try:
-                    out = bind(primitive, *values, **params)
-                except np.linalg.LinAlgError:
-                    out = bind(primitive, *map(_identity, values), **params)
+            out = self._outline(primitive, args, params)
         if type(out) is tuple:
             return tuple(ShapeTracer(_forgotten(item), self, primitive) for item in out)
         return ShapeTracer(_forgotten(out), self, primitive)
 
+    def _outline(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """What has the shape and the dtype of the result, or of each."""
+        if primitive.family == "callback":
+            return params["call"].zeros()
+        if primitive.family in ("checkpoint", "custom"):  # it calls a function, which is traced
+            return primitive.value(*args, **params)
+        values = [
+            arg.value if type(arg) is ShapeTracer and arg.owner is self else arg for arg in args
+        ]
+        if primitive.name in VIEWS:
+            return bind(primitive, *values, **params)
+        if primitive.name in ("gather", "scatter_set"):
+            _check_places(args, 1 if primitive.name == "gather" else 2, params.get("lead", 0))
+        out = outlined(primitive, values, params)
+        return bind(primitive, *values, **params) if out is None else out
 
-def zeros_of(shape: tuple[int, ...], dtype: Any) -> Any:
-    """Zeros that take no memory."""
-    zero = np.zeros((), dtype)
-    return np.broadcast_to(zero, shape) if shape else zero[()]
+
+def _check_places(args: Sequence[Any], count: int, lead: int) -> None:
+    """Let NumPy raise its error for indices that are known, and out of range."""
+    idx = tuple(args[count:])
+    if not any(isinstance(one, Tracer) for one in idx):
+        zeros_of(getattr(args[0], "shape", ())[lead : lead + len(idx)], bool)[idx]
 
 
 def _forgotten(value: Any) -> Any:
-    """Zeros in place of a plain result."""
-    if isinstance(value, Tracer):
-        return value
-    if not hasattr(value, "dtype"):
-        return type(value)(0)
+    """Zeros in place of a result."""
+    plain = plain_value(value)
+    if not hasattr(plain, "dtype"):
+        return type(plain)(0)
     return zeros_of(value.shape, value.dtype)
-
-
-def _identity(x: Any) -> Any:
-    """Identity matrices in place of zeros."""
-    shape: tuple[int, ...] = getattr(x, "shape", ())
-    if isinstance(x, Tracer) or len(shape) < 2 or shape[-1] != shape[-2]:
-        return x
-    return np.broadcast_to(np.eye(shape[-1], dtype=x.dtype), shape)
 
 
 def is_unknown(x: Any) -> bool:

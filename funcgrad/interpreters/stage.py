@@ -16,6 +16,7 @@ from funcgrad.core.primitive import Primitive
 from funcgrad.core.program import Constant, Equation, Guard, Variable
 from funcgrad.core.tracer import Trace, Tracer, bind
 from funcgrad.core.wengert import aval_of
+from funcgrad.interpreters.outline import is_plain, outlined
 
 __all__ = ["Stage", "StageTracer"]
 
@@ -65,9 +66,14 @@ class StageTracer(Tracer):
 
 
 class Stage(Trace):
-    """The trace that writes a program: `items` are its equations and guards, in order."""
+    """The trace that writes a program: `items` are its equations and guards, in order.
+
+    Attributes:
+        computes: whether values are of interest; if not, zeros of their shapes and dtypes will do.
+    """
 
     __slots__ = ("captured", "items", "next_number")
+    computes = True
 
     def __init__(self, transform: str) -> None:
         super().__init__(transform)
@@ -95,13 +101,20 @@ class Stage(Trace):
             return found[1]
         return Constant(np.array(arg) if isinstance(arg, np.ndarray) else arg)
 
+    def compute(self, primitive: Primitive, values: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The value of an equation."""
+        out = None
+        if not self.computes and all(map(is_plain, values)):
+            out = outlined(primitive, values, params)
+        return bind(primitive, *values, **params) if out is None else out
+
     @override
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         values = [
             arg.value if type(arg) is StageTracer and arg.owner is self else arg for arg in args
         ]
         operands = tuple(self.operand(arg) for arg in args)
-        out = bind(primitive, *values, **params)
+        out = self.compute(primitive, values, params)
         results = out if type(out) is tuple else (out,)
         variables = tuple(self.variable(result) for result in results)
         self.items.append(Equation(primitive, operands, tuple(params.items()), variables))

@@ -100,8 +100,20 @@ def check_primal(transform: str, x: Any, path: str, *, allow_int: bool = False) 
     )
 
 
-def check_callable(transform: str, fun: Any) -> None:
-    """Refuse a value where a function is expected: `grad(f(x))` in place of `grad(f)(x)`."""
+def check_callable(transform: str, fun: Any, name: str = "") -> None:
+    """Refuse a value where a function is expected: `grad(f(x))` in place of `grad(f)(x)`.
+
+    Args:
+        transform: name of the transform.
+        fun: what was given.
+        name: of the parameter, where the transform calls the function and gives its result.
+    """
+    if not callable(fun) and name:
+        raise CallableError(
+            f"{transform}: {name} is {type(fun).__name__}, not a function. {transform} calls it "
+            f"when it is needed. Pass the function itself, without calling it, or write "
+            f"lambda *_: value for a constant."
+        )
     if not callable(fun):
         raise CallableError(
             f"{transform}: the first argument is {type(fun).__name__}, not a function. A transform "

@@ -5,20 +5,23 @@ dual and staged levels are taken off, so that nothing is kept. `vmap` levels sta
 that the function reaches through its closure become operands of the program.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from typing_extensions import override
 
 from funcgrad.core.primitive import Primitive
-from funcgrad.core.program import ASK, Constant, Equation, Guard, GuardError, Program, Variable
+from funcgrad.core.program import ASK, Constant, Equation, Guard, Program, Variable
 from funcgrad.core.protocols import ArrayLike
 from funcgrad.core.tracer import Tracer, leaked
 from funcgrad.core.wengert import aval_of
+from funcgrad.errors import GuardError, user_line
 from funcgrad.interpreters.batch import Axis, BatchTracer
 from funcgrad.interpreters.record import SMALL, Recording
+from funcgrad.interpreters.shape import ShapeTracer
 from funcgrad.interpreters.stage import Stage, StageTracer
+from funcgrad.transforms.lanes import OUT_OF_BATCH
 from funcgrad.transforms.linear import Residual
 from funcgrad.transforms.replayed import Replayed, highest
 from funcgrad.transforms.saving import SavedReplay, Shortcut, call, read_by_rule
@@ -37,9 +40,10 @@ class Body(Replayed):
         saves: variables whose values are kept.
         keeper: protects the arrays that the program holds against later changes.
         need: bytes that a sweep over it needs, as far as that was measured.
+        held: bytes of the constants that live as long as it does, as far as that was measured.
     """
 
-    __slots__ = ("_dead", "_replay", "keeper", "need", "program", "saves")
+    __slots__ = ("_dead", "_replay", "held", "keeper", "need", "program", "saves")
 
     def __init__(
         self,
@@ -51,7 +55,7 @@ class Body(Replayed):
         self.program = program
         self.saves = saves
         self.keeper = keeper
-        self.need = 0
+        self.need = self.held = 0
         self._dead = _last_uses(program, saves)
         self._replay = SavedReplay(program, saves, reads or {}) if saves else None
 
@@ -81,6 +85,49 @@ class Body(Replayed):
         if not saved or self._replay is None or not isinstance(trace, Recording):
             return self._evaluate(leaves)
         return self._evaluate(leaves, self._replay.with_values(trace, self.saves, saved))
+
+    @override
+    def varying(self, flags: Sequence[bool | None]) -> tuple[bool, ...]:
+        program = self.program
+        found = {v.number: flag for v, flag in zip(program.inputs, flags, strict=True)}
+        for item in program.equations:
+            own = [isinstance(o, Variable) and found[o.number] for o in item.operands]
+            fun = dict(item.params).get("fun")
+            if isinstance(fun, Replayed):
+                parts = fun.varying(own)
+            else:
+                varies = item.primitive not in OUT_OF_BATCH if None in own else True in own
+                parts = (varies,) * len(item.results)
+            found.update(zip((v.number for v in item.results), parts, strict=True))
+        return tuple(bool(found[v.number]) for v in (*program.outputs, *self.saves))  # type: ignore[union-attr]  # outputs are variables
+
+    @override
+    def sources(self, results: set[int]) -> set[int]:
+        program = self.program
+        outs = (*program.outputs, *self.saves)
+        found = {v.number for i, v in enumerate(outs) if i in results}  # type: ignore[union-attr]  # as above
+        for item in reversed(program.equations):
+            own = {i for i, v in enumerate(item.results) if v.number in found}
+            if own and item.primitive.vjp is not None:
+                fun = dict(item.params).get("fun")
+                places = fun.sources(own) if isinstance(fun, Replayed) else None
+                found.update(
+                    o.number
+                    for i, o in enumerate(item.operands)
+                    if isinstance(o, Variable) and (places is None or i in places)
+                )
+        return {i for i, v in enumerate(program.inputs) if v.number in found}
+
+    def flat(self, flags: Sequence[bool]) -> Iterator[Equation]:
+        """Operations that end the derivative by flagged operands."""
+        program = self.program
+        found = {v.number for v, flag in zip(program.inputs, flags, strict=True) if flag}
+        for item in program.equations:
+            if any(isinstance(o, Variable) and o.number in found for o in item.operands):
+                if item.primitive.vjp is None:
+                    yield item
+                else:
+                    found.update(v.number for v in item.results if v.dtype.kind in "fc")
 
     def _evaluate(self, leaves: Sequence[Any], shortcut: Shortcut | None = None) -> list[Any]:
         self.keeper.check_unchanged()
@@ -137,8 +184,10 @@ def _check(program: Program, guard: Guard, value: Any) -> None:
 
 
 def stripped(x: Any) -> Any:
-    """A value without its recording, dual and staged levels; batches stay."""
+    """A value without its recording, dual and staged levels; batches and mere shapes stay."""
     while isinstance(x, Tracer):
+        if isinstance(x, ShapeTracer):
+            return x
         if isinstance(x, BatchTracer):
             return BatchTracer(stripped(x.value), x.batched, x.owner, x.made_by)
         if isinstance(x, Axis):
@@ -177,9 +226,10 @@ class BodyStage(Stage):
         inputs: the operands, as they came in or were captured, and their variables.
         keeper: as in `Body`.
         saves: variables that the policy keeps, and their values.
+        lines: where functions with derivative zero were applied, if somebody wants to know.
     """
 
-    __slots__ = ("constants", "inputs", "keeper", "policy", "reads", "saved", "saves")
+    __slots__ = ("constants", "inputs", "keeper", "lines", "policy", "reads", "saved", "saves")
     tracer = BodyTracer
     measures = False
 
@@ -192,6 +242,7 @@ class BodyStage(Stage):
         self.saved: list[Any] = []
         self.reads: dict[int, frozenset[int] | None] = {}
         self.constants: dict[int, tuple[Any, Constant]] = {}
+        self.lines: dict[int, str] | None = None
 
     def enter(self, leaf: Any) -> BodyTracer:
         """A tracer for an operand."""
@@ -243,6 +294,8 @@ class BodyStage(Stage):
         variables = tuple(map(self.variable, results))
         equation = Equation(primitive, operands, tuple(params.items()), variables)
         self.items.append(equation)
+        if primitive.vjp is None and self.lines is not None:
+            self.lines[variables[0].number] = user_line()
         if primitive.data_dependent:
             self.items.extend(Guard(v, "shape", v.shape) for v in variables)
         self.note(equation, values, params, out)

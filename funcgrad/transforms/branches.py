@@ -29,8 +29,8 @@ def cond(
     for all of them, and results are selected. There the operands of examples that went the other
     way are replaced by those of an example that did not, and so are batched values in the closures
     of the functions: a branch never meets values that it was not chosen for, so it gives neither
-    warnings nor derivatives that are not a number. (Values that a branch reaches through a global
-    variable or an attribute are not replaced.)
+    warnings nor derivatives that are not a number. Values that a branch reaches through a global
+    variable or an attribute cannot be replaced; there they are refused.
 
     Args:
         pred: a boolean or a number (true if not zero), of shape `()`.
@@ -45,6 +45,8 @@ def cond(
     Raises:
         ControlFlowError: if `pred` is no scalar.
         BranchError: if the functions return different structures, shapes or dtypes.
+        CapturedTracerError: where examples go both ways, if a function reads a value that differs
+            between them from a global variable or an attribute.
 
     Example:
         >>> import funcgrad as fg, numpy as np
@@ -52,8 +54,8 @@ def cond(
         >>> fg.vmap(fg.grad(root))(np.array([0.0, 4.0]))
         array([0.  , 0.25])
     """
-    check_callable("cond", true_fun)
-    check_callable("cond", false_fun)
+    check_callable("cond", true_fun, "true_fun")
+    check_callable("cond", false_fun, "false_fun")
     pred = predicate("cond", "pred", pred, "biufc")
     if differs(pred):
         masks = (pred, DISPATCH[np.logical_not](pred))
@@ -80,6 +82,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     Raises:
         ControlFlowError: if `index` is no integer, or there is no function.
         BranchError: if the functions return different structures, shapes or dtypes.
+        CapturedTracerError: as for `cond`.
 
     Example:
         >>> import funcgrad as fg, numpy as np
@@ -93,8 +96,8 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
             "switch: there are no branches. There is nothing to choose from. Pass a sequence of "
             "functions."
         )
-    for branch in branches:
-        check_callable("switch", branch)
+    for number, branch in enumerate(branches):
+        check_callable("switch", branch, f"branch {number}")
     index = predicate("switch", "index", index, "biu")
     last = len(branches) - 1
     if differs(index):

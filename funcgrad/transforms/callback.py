@@ -10,7 +10,7 @@ from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import bind
 from funcgrad.errors import CallbackError
 from funcgrad.families.shapes import in_front, shape_of
-from funcgrad.interpreters.shape import zeros_of
+from funcgrad.interpreters.outline import zeros_of
 from funcgrad.transforms.arguments import check_callable, function_name, result_dtype
 from funcgrad.transforms.carry import array_leaf, sealed
 from funcgrad.transforms.custom import custom_rule
@@ -72,7 +72,7 @@ def pure_callback(
         >>> fg.vmap(fg.grad(sine))(np.array([0.0, math.pi]))
         array([ 1., -1.])
     """
-    check_callable("pure_callback", callback)
+    check_callable("pure_callback", callback, "callback")
     if vmap_method not in METHODS:
         raise CallbackError(
             f"pure_callback: vmap_method={vmap_method!r}. It says how vmap calls "

@@ -12,9 +12,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from funcgrad import tree
+from funcgrad.core.modes import handed_over
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Tracer
-from funcgrad.errors import CarryError, ControlFlowError
+from funcgrad.errors import CarryError, ControlFlowError, TracerAssignmentError
 from funcgrad.families.shapes import as_operand, dtype_of, shape_of
 from funcgrad.transforms.arguments import own, result_dtype
 
@@ -60,9 +61,9 @@ def array_leaf(transform: str, place: str, x: Any) -> Any:
         return x
     what = f"an array of dtype {x.dtype}" if kind else f"a {type(x).__name__}"
     raise ControlFlowError(
-        f"{transform}: {place} is {what}. Loops and branches pass on numbers and arrays of "
-        "numbers, in pytrees. Keep other things in the closure of the function, or pass them as "
-        "meta data of a registered pytree node."
+        f"{transform}: {place} is {what}. It takes and passes on numbers and arrays of numbers, in "
+        "pytrees. Keep other things in the closure of the function, or pass them as meta data of a "
+        "registered pytree node."
     )
 
 
@@ -72,18 +73,36 @@ def described(x: Any) -> str:
 
 
 @contextmanager
-def read_only(transform: str) -> Iterator[None]:
-    """Explain NumPy's error about arrays that are not writeable."""
+def read_only(carry: "Carry") -> Iterator[None]:
+    """Refuse changes in place of what a body is given, plain or traced.
+
+    Raises:
+        TracerAssignmentError: in place of NumPy's error about an array that is not writeable.
+    """
     try:
-        yield
+        with handed_over(carry.transform, carry.handed):
+            yield
     except ValueError as error:
-        if "read-only" in str(error):
-            error.add_note(
-                f"{transform}: the arrays that a body is given are read-only, because traced "
-                "values cannot be changed in place either. Write c = c + x in place of c += x, or "
-                "funcgrad.numpy.at(c)[i].set(x) in place of c[i] = x."
-            )
-        raise
+        if not str(error).endswith(("array is read-only", "destination is read-only")):
+            raise
+        raise TracerAssignmentError(
+            f"{carry.transform}: an array was to be changed in place at {_line_of(error)}, but it "
+            "is read-only. So are those that a body is given, because traced values cannot be "
+            "changed in place either. Write c = c + x in place of c += x, "
+            "funcgrad.numpy.at(c)[i].set(x) in place of c[i] = x, or change a copy, c.copy()."
+        ) from error
+
+
+def _line_of(error: BaseException) -> str:
+    """The user's line in which an exception was raised."""
+    line, step = "an unknown line", error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        module = step.tb_frame.f_globals.get("__name__", "")
+        if module.split(".", 1)[0] not in ("contextlib", "funcgrad", "numpy"):
+            line = f"{code.co_filename}:{step.tb_lineno}, in {code.co_name}"
+        step = step.tb_next
+    return line
 
 
 class Carry:
@@ -93,9 +112,12 @@ class Carry:
         transform: name of the loop.
         init: the value that it starts with.
         name: of `init` in messages.
+
+    Attributes:
+        handed: identities of the traced values that the step which runs was given.
     """
 
-    __slots__ = ("_given", "_leaves", "avals", "structure", "transform")
+    __slots__ = ("_given", "_leaves", "avals", "handed", "structure", "transform")
 
     def __init__(self, transform: str, init: Any, name: str = "init") -> None:
         self.transform = transform
@@ -105,10 +127,17 @@ class Carry:
             for path, leaf in zip(self.structure.paths(), self._given, strict=True)
         ]
         self.avals = [(leaf.shape, leaf.dtype) for leaf in self._leaves]
+        self.handed: set[int] = set()
 
     def start(self) -> Any:
         """What the first step is given."""
+        self.hand(self._leaves)
         return tree.unflatten(self.structure, map(sealed, self._leaves))
+
+    def hand(self, leaves: Sequence[Any]) -> None:
+        """Note what the next step is given: its traced values cannot be changed in place."""
+        self.handed.clear()
+        self.handed.update(id(leaf) for leaf in leaves if isinstance(leaf, Tracer))
 
     def leaves(self) -> list[Any]:
         """The leaves of the value that the loop starts with."""
@@ -124,6 +153,7 @@ class Carry:
         if structure is not self.structure and structure != self.structure:
             self._refuse_structure(structure, step)
         changed = False
+        self.handed.clear()
         for number, leaf in enumerate(leaves):
             shape, dtype = self.avals[number]
             value = leaf
@@ -136,6 +166,8 @@ class Carry:
             if type(value) is np.ndarray and value.flags.writeable:
                 value = value.view()
                 value.flags.writeable = False
+            elif isinstance(value, Tracer):
+                self.handed.add(id(value))
             if value is not leaf:
                 leaves[number] = value
                 changed = True

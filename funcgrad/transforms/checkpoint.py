@@ -152,7 +152,9 @@ class _Call:
         if levels.linear:
             return self._plainly()
         measures = budget is not None or levels.measured
-        stage = MeasuringStage(policy) if measures else BodyStage(policy)
+        stage = levels.placed(MeasuringStage(policy) if measures else BodyStage(policy))
+
+        stage.lines = {} if levels.watchful else None
 
         def enter(x: Any) -> Any:
             return levels.inside(x, stage.enter) if is_operand(x) else x
@@ -188,6 +190,7 @@ class _Call:
                 values.append(x.value)
             places.append((number, flags))
         body, operands = stage.body(function_name(self.fun), variables)
+        levels.watched(stage, body, operands)
         found = _applied(body, operands, values, stage, budget) if variables else []
         results = []
         for leaf, place in zip(leaves, places, strict=True):

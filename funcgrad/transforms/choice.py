@@ -16,7 +16,7 @@ from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Tracer
 from funcgrad.errors import BranchError, ControlFlowError
 from funcgrad.families.shapes import dtype_of, shape_of
-from funcgrad.interpreters.batch import BatchTracer, differs
+from funcgrad.interpreters.batch import BatchTracer, batches_of, differs
 from funcgrad.interpreters.shape import is_unknown
 from funcgrad.interpreters.stage import StageTracer
 from funcgrad.primitives.rows import stand_in
@@ -24,7 +24,7 @@ from funcgrad.transforms.arguments import function_name, result_dtype
 from funcgrad.transforms.captures import replaced
 from funcgrad.transforms.carry import array_leaf, described
 
-__all__ = ["every", "guarded", "guarded_function", "predicate", "select", "some"]
+__all__ = ["Chosen", "every", "predicate", "select", "some"]
 
 
 def predicate(transform: str, what: str, x: Any, kinds: str) -> Any:
@@ -51,11 +51,15 @@ def predicate(transform: str, what: str, x: Any, kinds: str) -> Any:
 
 def _refuse(transform: str, what: str, x: Any, kinds: str) -> NoReturn:
     found = described(x) if hasattr(x, "dtype") else f"type {type(x).__name__}"
-    needed = {"b": "a boolean", "biu": "an integer", "iu": "an integer"}.get(kinds, "a number")
+    if kinds == "iu":
+        raise ControlFlowError(
+            f"{transform}: {what} has {found}. It counts steps, so it is an integer of shape (). "
+            "Pass an integer, e.g. 3 or len(x)."
+        )
+    needed = {"b": "a boolean", "biu": "an integer"}.get(kinds, "a boolean or number")
     fix = {
         "b": "Compare it, as in x > 0, and reduce it with np.any or np.all",
         "biu": "Pass an integer, e.g. x.astype(int) or np.argmax(x)",
-        "iu": "Pass an integer, e.g. 3 or len(x)",
     }.get(kinds, "Reduce it with np.any or np.all, or use np.where to choose elements")
     raise ControlFlowError(
         f"{transform}: {what} has {found}. It decides for one example which way to go, so it is "
@@ -85,16 +89,50 @@ def _over_examples(mask: Any, kind: str, reduce: Callable[..., Any]) -> bool | N
     return bool(DISPATCH[reduce](x) if isinstance(x, Tracer) else reduce(x))
 
 
+class Chosen:
+    """A branch that some examples chose: what it is given is made first, then it runs.
+
+    It stands between two times of the batches along which the condition differs. What it reads must
+    have been made since the first one (`guarded`), else `CapturedTracerError` is raised.
+
+    Args:
+        transform: name of the function that chose it.
+        mask: the examples that did.
+        branch: the function.
+    """
+
+    __slots__ = ("_batches", "_branch", "_mask", "_transform")
+
+    def __init__(self, transform: str, mask: Any, branch: Callable[..., Any]) -> None:
+        self._transform = transform
+        self._mask = mask
+        self._branch = branch
+        self._batches = batches_of(mask)
+        for batch in self._batches:
+            batch.clock += 1
+
+    def given(self, x: Any) -> Any:
+        """A pytree of operands for the branch."""
+        return tree.map(lambda leaf: guarded(self._mask, leaf), x)
+
+    def run(self, *operands: Any) -> Any:
+        """What the branch returns for operands that it was `given`."""
+        function = replaced(self._branch, lambda x: guarded(self._mask, x))
+        before = [batch.branch for batch in self._batches]
+        for batch in self._batches:
+            batch.branch = self._transform, batch.clock
+        try:
+            return function(*operands)
+        finally:
+            for batch, outer in zip(self._batches, before, strict=True):
+                batch.branch = outer
+
+
 def guarded(mask: Any, x: Any) -> Any:
     """The value; for examples that are not chosen that of one that is, without a derivative."""
     if not isinstance(x, Tracer) or not differs(x):
         return x
     return DISPATCH[np.where](mask, x, stand_in(mask, x))
-
-
-def guarded_function(mask: Any, fun: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with its captured values guarded."""
-    return replaced(fun, lambda x: guarded(mask, x))
 
 
 def select(
@@ -108,11 +146,10 @@ def select(
     chosen = [(m, b) for m, b in both if some(m) is not False] or both  # there may be no examples
     if len(chosen) == 1:
         return chosen[0][1](*operands)
-    leaves, structure = tree.flatten(tuple(operands))
     outs: list[Any] = []
     for mask, branch in chosen:
-        inputs = tree.unflatten(structure, [guarded(mask, leaf) for leaf in leaves])
-        outs.append(guarded_function(mask, branch)(*inputs))
+        one = Chosen(transform, mask, branch)
+        outs.append(one.run(*one.given(tuple(operands))))
     result = alike(transform, [b for _, b in chosen], outs)
     merged = result[-1]
     for (mask, _), parts in zip(reversed(chosen[:-1]), reversed(result[:-1]), strict=True):
@@ -157,11 +194,13 @@ def _unify(transform: str, names: Sequence[str], path: str, column: list[Any]) -
         found = result_dtype(x)
         weak = dtype_of(x) is None and "biufc".index(found.kind) <= "biufc".index(dtype.kind)
         if shape_of(x) != shape_of(column[0]) or (found != dtype and not weak):
+            fix = f"dtype from every branch, e.g. by .astype(np.{dtype})"
+            if shape_of(x) != shape_of(column[0]):
+                fix = "shape from every branch, e.g. by np.broadcast_to or np.full"
             raise BranchError(
                 f"{transform}: the result{path} has {described(column[0])} in {names[0]}, but "
                 f"{described(x)} in {names[number]}. Examples go both ways, and their results are "
-                "joined. Return the same shape and dtype from every branch, e.g. by "
-                f".astype(np.{dtype})."
+                f"joined. Return the same {fix}."
             )
         if found != dtype and not isinstance(x, Tracer):
             column[number] = dtype.type(x)

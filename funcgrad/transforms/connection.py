@@ -6,7 +6,8 @@ Wengert list, without numbers: the argument is not among the ancestors of the re
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 from typing_extensions import override
@@ -50,11 +51,15 @@ class WatchfulRecording(Recording):
     @override
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         if primitive.vjp is None:
-            if primitive.name == "truncate":
-                self.casts[f"a cast to {params['dtype']} at {user_line()}"] = None
-            else:
-                self.flat[f"{primitive.name} at {user_line()}"] = None
+            self.note_flat(primitive, params, user_line())
         return super().process(primitive, args, params)
+
+    def note_flat(self, primitive: Primitive, params: Mapping[str, Any], line: str) -> None:
+        """Remember that a function with derivative zero was applied."""
+        if primitive.name == "truncate":
+            self.casts[f"a cast to {params['dtype']} at {line}"] = None
+        else:
+            self.flat[f"{primitive.name} at {line}"] = None
 
 
 def check_connected(
@@ -115,9 +120,15 @@ def _reached(trace: Any, records: Sequence[Any], out: Any, count: int) -> list[b
     marked = [False] * len(records)
     if isinstance(out, Tracer) and out.owner is trace:
         marked[out.index] = True  # type: ignore[attr-defined]  # a recording tracer
+    wanted: dict[int, set[int]] = {}  # of records with several results, which of them
     for index in range(len(records) - 1, count - 1, -1):
         if marked[index]:
-            parents = records[index][1]
-            for parent in (parents,) if isinstance(parents, int) else parents:
-                marked[parent] = True
+            _, parents, pull, _ = records[index]
+            parents = (parents,) if isinstance(parents, int) else parents
+            if hasattr(pull, "position"):  # it is one of several results
+                wanted.setdefault(parents[0], set()).add(pull.position)
+            reached = getattr(pull, "reached", None)  # a checkpoint knows more
+            flags = repeat(True) if reached is None else reached(wanted[index])
+            for parent, flag in zip(parents, flags, strict=False):
+                marked[parent] = marked[parent] or flag
     return marked[:count]

@@ -23,7 +23,7 @@ from funcgrad.families.shapes import in_front
 from funcgrad.interpreters.batch import MINE, Axis
 from funcgrad.primitives.structural import moveaxis
 
-__all__ = ["all_gather_p", "enclose", "expose", "gather_examples"]
+__all__ = ["OUT_OF_BATCH", "all_gather_p", "enclose", "expose", "gather_examples"]
 
 Own = Callable[..., tuple[Any, bool | None]]
 """`(size, batched, value, **params) -> (result, whether it is batched)`; `None`: it is outside."""
@@ -113,6 +113,10 @@ expose_p: Primitive = _between(
 enclose_p: Primitive = _between(
     "enclose", _enclose, lambda: expose_p, lambda x, apply: apply(moveaxis(x, 1, 0))
 )
+
+
+OUT_OF_BATCH = frozenset({all_gather_p, expose_p})
+"""Operations along an axis whose results are the same for all of its examples."""
 
 
 def gather_examples(x: Any, axis: Axis, at: int) -> Any:

@@ -27,6 +27,7 @@ from funcgrad.errors import (
 )
 from funcgrad.families.shapes import as_operand, cast_like, has_own_operators, shape_of, zeros_like
 from funcgrad.interpreters.dual import Dual, DualTracer
+from funcgrad.interpreters.outline import zeros_of
 from funcgrad.interpreters.record import Recording
 from funcgrad.interpreters.stage import Stage, StageTracer
 from funcgrad.primitives.spectra import settled
@@ -65,6 +66,7 @@ class LinearStage(Stage):
     """
 
     __slots__ = ("doubts", "keeper", "residuals")
+    computes = False
 
     def __init__(self, transform: str) -> None:
         super().__init__(transform)
@@ -74,7 +76,8 @@ class LinearStage(Stage):
 
     def start(self, aval: Aval) -> StageTracer:
         """A tracer for one input."""
-        return self.input(zeros_like(aval))
+        plain = aval.like is None
+        return self.input(zeros_of(aval.shape, aval.dtype) if plain else zeros_like(aval))
 
     @override
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:

@@ -12,7 +12,7 @@ from funcgrad.interpreters.batch import differs
 from funcgrad.interpreters.shape import is_unknown
 from funcgrad.transforms.arguments import check_callable
 from funcgrad.transforms.carry import Carry, read_only
-from funcgrad.transforms.choice import every, guarded, guarded_function, predicate, some
+from funcgrad.transforms.choice import Chosen, every, predicate, some
 
 __all__ = ["fori_loop", "while_loop"]
 
@@ -23,7 +23,9 @@ def while_loop(
     """Repeat while a condition holds: x ← body(x) while cond(x).
 
     It runs as a Python loop, and every derivative goes through all of its steps: in reverse mode
-    memory grows with their number.
+    memory grows with their number. A loop whose condition fails at once runs none, and its
+    derivative is that of the starting value: where the start may be the solution already, test the
+    size of the step, as below.
 
     Under `vmap`, where the condition differs between examples, the loop goes on until it holds for
     none. Examples that have finished keep their value. While others go on, the body is computed for
@@ -43,17 +45,22 @@ def while_loop(
     Raises:
         CarryError: if a step returns another structure, shape or dtype than `init_val` has.
         ControlFlowError: if the condition is no boolean of shape `()`.
+        CapturedTracerError: as for `cond`, if the body of a loop that some examples have finished
+            reads a batched value from a global variable or an attribute.
 
     Example:
-        >>> import funcgrad as fg
-        >>> root = lambda a: fg.while_loop(
-        ...     lambda x: abs(x * x - a) > 1e-12, lambda x: (x + a / x) / 2, 1.0
-        ... )
+        >>> import funcgrad as fg, numpy as np
+        >>> def root(a, start=1.0):
+        ...     is_moving = lambda pair: abs(pair[0] - pair[1]) > 1e-12
+        ...     step = lambda pair: ((pair[0] + a / pair[0]) / 2, pair[0])
+        ...     return fg.while_loop(is_moving, step, (start, np.inf))[0]
         >>> fg.value_and_grad(root)(4.0)
         (np.float64(2.0), np.float64(0.25))
+        >>> fg.grad(root)(4.0, 2.0)  # it starts with the solution
+        np.float64(0.25)
     """
-    check_callable("while_loop", cond_fun)
-    check_callable("while_loop", body_fun)
+    check_callable("while_loop", cond_fun, "cond_fun")
+    check_callable("while_loop", body_fun, "body_fun")
     return _repeat(
         lambda _, value: predicate("while_loop", "the result of cond_fun", cond_fun(value), "b"),
         lambda _, value: body_fun(value),
@@ -66,7 +73,7 @@ def _repeat(
 ) -> Any:
     """Repeat `body(step, value)` while `going_on(step, value)`."""
     value = carry.start()
-    with read_only(carry.transform):
+    with read_only(carry):
         for step in count():
             going = going_on(step, value)
             if is_unknown(going):  # only shapes are computed: one step shows those of all
@@ -95,8 +102,10 @@ def _step_of_some(
     going: Any, body: Callable[[int, Any], Any], carry: Carry, value: Any, step: int
 ) -> Any:
     """One step for the examples that go on; the others keep their value."""
-    inputs = tree.map(lambda leaf: guarded(going, leaf), value)
-    moved = carry.checked(guarded_function(going, body)(step, inputs), step)
+    one = Chosen(carry.transform, going, body)
+    inputs = one.given(value)
+    carry.hand(tree.leaves(inputs))
+    moved = carry.checked(one.run(step, inputs), step)
     return tree.map(lambda new, old: DISPATCH[np.where](going, new, old), moved, value)
 
 
@@ -141,7 +150,7 @@ def fori_loop(
         np.float64(12.0)
     """
     del unroll
-    check_callable("fori_loop", body_fun)
+    check_callable("fori_loop", body_fun, "body_fun")
     lower = predicate("fori_loop", "lower", lower, "iu")
     upper = predicate("fori_loop", "upper", upper, "iu")
     carry = Carry("fori_loop", init_val, "init_val")
@@ -156,7 +165,7 @@ def fori_loop(
     numbers = range(first, int(upper))
     if any(map(is_unknown, carry.leaves())):
         numbers = numbers[:1]  # only shapes are computed: one step shows those of all
-    with read_only("fori_loop"):
+    with read_only(carry):
         for step, i in enumerate(numbers):
             value = carry.checked(body_fun(i, value), step)
     return carry.finished(value)

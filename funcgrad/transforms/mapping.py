@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from funcgrad.transforms.arguments import check_callable
-from funcgrad.transforms.scan import scan
+from funcgrad.transforms.scan import scan_as
 from funcgrad.transforms.vmap import checked_chunk, vmap
 
 __all__ = ["map"]
@@ -33,8 +33,8 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
         >>> map(lambda x: x if x > 2 else -x, np.array([1.0, 2.0, 3.0]))
         array([-1., -2.,  3.])
     """
-    check_callable("map", f)
+    check_callable("map", f, "f")
     if batch_size is not None:
         return vmap(f, chunk_size=checked_chunk("map", batch_size))(xs)
-    _, ys = scan(lambda _, x: ((), f(x)), (), xs)
+    _, ys = scan_as("map", lambda _, x: ((), f(x)), (), xs)
     return ys

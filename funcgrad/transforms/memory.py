@@ -1,8 +1,9 @@
 """What a reverse sweep would keep, told before it runs: memory_report, print_saved_residuals."""
 
 import sys
+import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from types import FrameType
 from typing import Any
@@ -181,8 +182,18 @@ def memory_report(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> MemoryR
     finally:
         records = trace.close()
     del traced, call_args, call_kwargs
-    rows = sorted(noted.rows(records, arguments), key=lambda row: -row.nbytes)
-    return MemoryReport(function_name(fun), tuple(rows), sum(r is not None for r in records))
+    rows = list(noted.rows(records, arguments))
+    count = sum(record is not None for record in records)
+    owners = noted.owners
+    records.clear()
+    trace.guarded.clear()
+    del records, noted, trace
+    rows = [  # what nobody else held is gone now
+        replace(row, kind="value") if row.kind == "constant" and owner() is None else row
+        for row, owner in zip(rows, owners, strict=True)
+    ]
+    rows.sort(key=lambda row: -row.nbytes)
+    return MemoryReport(function_name(fun), tuple(rows), count)
 
 
 def print_saved_residuals(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
@@ -222,6 +233,8 @@ class _Noted(list[Any]):
         self.names: dict[int, str] = {}
         self.makers: dict[int, int] = {}
         self.buffers = Buffers()
+        self.owners: list[weakref.ref[Any]] = []
+        """The memory of each row, to see whether it lives on."""
 
     def append(self, record: Any) -> None:
         """Append, and note."""
@@ -260,8 +273,10 @@ class _Noted(list[Any]):
                 elif number in self.makers:
                     maker = self.makers[number]
                     name, place = self.names.get(maker, ""), self.places[maker]
+                owner = owner_of(array)
+                self.owners.append(weakref.ref(owner))
                 yield KeptArray(
-                    owner_of(array).nbytes,
+                    owner.nbytes,
                     array.shape,
                     array.dtype,
                     record[0].name,

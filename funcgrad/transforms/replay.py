@@ -110,10 +110,21 @@ def _batch(trace: Batch, fun: Replayed, leaves: Sequence[Any], known: Any) -> li
     flags = tuple(map(trace.flag, leaves))
     batched = any(flag is not False for flag in flags)
     if known is not None:
-        pairs = [unlift(trace, x) for x in known]
-        known = [in_front(trace.size, *pair) if batched else pair[0] for pair in pairs]
+        known = _fronted([unlift(trace, x) for x in known], trace.size, fun, flags)
     outs = apply(Mapped(fun, trace.size, flags, trace) if batched else fun, values, known)
-    return [BatchTracer(out, batched, trace, checkpoint_p) for out in outs]
+    pairs = zip(outs, fun.varying(flags), strict=True)
+    return [BatchTracer(out, flag, trace, checkpoint_p) for out, flag in pairs]
+
+
+def _fronted(
+    pairs: Sequence[tuple[Any, bool]], size: int, fun: Replayed, flags: Sequence[bool | None]
+) -> list[Any]:
+    """Results with the batch axis in front, where they have it for these operands."""
+    found = []
+    for (x, batched), flag in zip(pairs, fun.varying(flags), strict=True):
+        assert flag or not batched
+        found.append(in_front(size, x, batched) if flag else x)
+    return found
 
 
 def _stage(trace: Stage, fun: Replayed, leaves: Sequence[Any], known: Any) -> list[Any]:
@@ -163,6 +174,10 @@ class Pulled(Replayed):
         avals = [aval_of(x) for x, flag in zip(values, self.active, strict=True) if flag]
         found = _pull_back(self.fun, values, self.active, saved, cts, seeds)
         return [zeros_like(a) if x is None else x for x, a in zip(found, avals, strict=True)]
+
+    @override
+    def varying(self, flags: Sequence[bool | None]) -> tuple[bool, ...]:
+        return (any(flag is not False for flag in flags),) * sum(self.active)
 
 
 def _pull_back(
@@ -247,6 +262,8 @@ def _sweep_over(
     seeds: list[Any],
 ) -> list[Any]:
     """As `_pull_back`, in one go: record the function, and sweep over its records."""
+    if True not in active:
+        return []
     trace = _Replay("checkpoint")
     try:
         traced = [trace.input(x) if flag else x for x, flag in zip(values, active, strict=True)]
@@ -304,6 +321,16 @@ class Pushed(Replayed):
             for out, flag in zip(outs, mine, strict=True)
         ]
 
+    @override
+    def varying(self, flags: Sequence[bool | None]) -> tuple[bool, ...]:
+        count = len(self.moved)
+        dots = iter(flags[count:])
+        both = [
+            flag if not moved else next(dots) or flag
+            for flag, moved in zip(flags[:count], self.moved, strict=True)
+        ]
+        return (*self.fun.varying(flags[:count]), *self.fun.varying(both))
+
 
 def _still(x: Any) -> Any:
     return zeros_like(x) if is_differentiable(x) else 0.0
@@ -311,7 +338,9 @@ def _still(x: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Mapped(Replayed):
-    """The function for all examples of a batch; its results have the batch axis in front.
+    """The function for all examples of a batch.
+
+    Results have the batch axis in front, but for those that no operand with one leads to.
 
     Attributes:
         fun: the function of one example.
@@ -341,7 +370,15 @@ class Mapped(Replayed):
             outs = fun([lift(trace, x, flag) for x, flag in zip(leaves, self.flags, strict=True)])
         finally:
             trace.close()
-        return [in_front(self.size, *unlift(trace, out)) for out in outs]
+        return _fronted([unlift(trace, out) for out in outs], self.size, self.fun, self.flags)
+
+    @override
+    def varying(self, flags: Sequence[bool | None]) -> tuple[bool, ...]:
+        return self.fun.varying(flags)
+
+    @override
+    def sources(self, results: set[int]) -> set[int] | None:
+        return self.fun.sources(results)
 
     @override
     def cut(self) -> Cut | None:
@@ -349,7 +386,8 @@ class Mapped(Replayed):
         if cut is None:
             return None
         first = tuple(self.flags[i] for i in cut.first_in)
-        rest = tuple(i < 0 or self.flags[i] for i in cut.rest_in)
+        own = cut.first.varying(first)
+        rest = tuple(self.flags[i] if i >= 0 else own[~i] for i in cut.rest_in)
         return Cut(
             Mapped(cut.first, self.size, first, self.batch),
             cut.first_in,
@@ -373,6 +411,12 @@ class _Pull:
         """The results that the record keeps, to be found instead of computed again."""
         count = self.fun.count
         return [] if count is None else list(outs[count:])
+
+    def reached(self, results: set[int]) -> list[bool]:
+        """Which parents have an influence on these results."""
+        sources = self.fun.sources(results)
+        own = [i for i, flag in enumerate(self.active) if flag]
+        return [sources is None or i in sources for i in own]
 
     def __call__(self, ct: Any, residuals: Any) -> Any:
         parts = self.with_seeds([ct, [None] * sum(self.active)], residuals)
@@ -423,7 +467,10 @@ def _vjp(out: Any, values: Sequence[Any], active: Flags, params: dict[str, Any])
 def _batched(
     size: int, batched: Sequence[bool], values: Sequence[Any], params: dict[str, Any]
 ) -> Any:
-    return tuple(apply(Mapped(params["fun"], size, tuple(batched)), values))
+    fun = params["fun"]
+    outs = apply(Mapped(fun, size, tuple(batched)), values)
+    pairs = zip(outs, fun.varying(batched), strict=True)
+    return tuple(in_front(size, out, flag) for out, flag in pairs)
 
 
 checkpoint_p = Primitive(

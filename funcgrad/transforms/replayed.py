@@ -39,6 +39,18 @@ class Replayed:
         del saved
         return self.run(leaves)
 
+    def varying(self, flags: Sequence[bool | None]) -> tuple[bool, ...]:
+        """Which results differ between the examples of a batch, if flagged operands do.
+
+        The flag of the batch's `Axis` is `None`.
+        """
+        raise NotImplementedError
+
+    def sources(self, results: set[int]) -> set[int] | None:
+        """Which operands the derivatives of some results lead to; `None`: it is not known."""
+        del results
+        return None
+
     def cut(self) -> "Cut | None":
         """The function as two, one after the other; `None` if the sweep takes it as a whole."""
         return None

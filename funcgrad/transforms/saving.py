@@ -23,6 +23,9 @@ from funcgrad.primitives.keys import decode
 
 __all__ = ["SavedReplay", "Shortcut", "call", "hollow", "read_by_rule"]
 
+_CALLS = ("checkpoint", "custom")
+"""Families of functions, whose results come in a tuple even if there is one."""
+
 _LAZY = ("elementwise", "linear", "multilinear")
 """Families whose rules compute nothing before the sweep; they only choose what is kept."""
 
@@ -78,10 +81,12 @@ def read_by_rule(
     if primitive.vjp is None:
         return frozenset()
     pairs = list(zip(equation.operands, values, strict=True))
-    variables = {id(x): o.number for o, x in pairs if isinstance(o, Variable)}
+    variables: dict[int, set[int]] = {}  # one array may be the value of several
     constants = {id(x) for o, x in pairs if not isinstance(o, Variable)}
     results = out if type(out) is tuple else (out,)
-    variables |= {id(x): v.number for v, x in zip(equation.results, results, strict=True)}
+    for o, x in (*pairs, *zip(equation.results, results, strict=True)):
+        if isinstance(o, Variable):
+            variables.setdefault(id(x), set()).add(o.number)
     active = tuple(isinstance(operand, Variable) for operand in equation.operands)
     found: set[int] = set()
     pending = [primitive.vjp(out, values, active, params)[1]]
@@ -90,7 +95,7 @@ def read_by_rule(
         if isinstance(x, tuple | list):
             pending += x
         elif id(x) in variables:
-            found.add(variables[id(x)])
+            found |= variables[id(x)]
         elif x is not None and id(x) not in constants and type(x) not in (int, str, bool, Aval):
             return None
     return frozenset(found)
@@ -181,7 +186,8 @@ class Shortcut:
             results = [self.known[number] for number in numbers]
         else:
             return None
-        out = tuple(results) if len(results) > 1 else results[0]
+        many = len(results) > 1 or item.primitive.family in _CALLS
+        out = tuple(results) if many else results[0]
         trace, rule = self.trace, item.primitive.vjp
         active = tuple(isinstance(x, RecordTracer) and x.owner is trace for x in operands)
         if rule is None or True not in active:

@@ -1,6 +1,7 @@
 """Loops over arrays: scan and associative_scan."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from itertools import repeat
 from typing import Any, NoReturn
 
@@ -8,15 +9,17 @@ import numpy as np
 
 from funcgrad import tree
 from funcgrad.core.protocols import DISPATCH
-from funcgrad.errors import ControlFlowError
+from funcgrad.errors import BudgetError, ControlFlowError
 from funcgrad.families.shapes import negative_axis, rank_of, shape_of
-from funcgrad.interpreters.shape import ShapeOnly, is_unknown, zeros_of
+from funcgrad.interpreters.outline import zeros_of
+from funcgrad.interpreters.shape import ShapeOnly, is_unknown
 from funcgrad.primitives.rows import rows
 from funcgrad.transforms.arguments import check_callable, function_name, own, result_dtype
 from funcgrad.transforms.carry import Carry, Collected, array_leaf, read_only, sealed
+from funcgrad.transforms.sizes import read_budget
 from funcgrad.transforms.stepwise import checkpointed_scan
 
-__all__ = ["associative_scan", "scan"]
+__all__ = ["associative_scan", "scan", "scan_as"]
 
 
 def scan(
@@ -65,15 +68,29 @@ def scan(
         >>> fg.grad(lambda x: total(x)[0])(np.array([1.0, 2.0, 3.0]))
         array([2., 4., 6.])
     """
-    check_callable("scan", f)
+    check_callable("scan", f, "f")
     _check_unroll(unroll)
-    carry = Carry("scan", init)
+    _check_checkpoint(checkpoint)
+    return scan_as("scan", f, init, xs, length, reverse, checkpoint)
+
+
+def scan_as(
+    transform: str,
+    f: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any,
+    length: int | None = None,
+    reverse: bool = False,
+    checkpoint: Any = None,
+) -> tuple[Any, Any]:
+    """`scan` under the name of the function that calls it, for messages."""
+    carry = Carry(transform, init)
     slices, structure = tree.flatten(xs)
-    count = _length(slices, structure, length)
     slices = [
-        array_leaf("scan", f"xs{tree.keystr(path)}", leaf)
+        array_leaf(transform, f"xs{tree.keystr(path)}", leaf)
         for path, leaf in zip(structure.paths(), slices, strict=True)
     ]
+    count = _length(transform, slices, structure, length)
     if count == 0:
         return _never(f, carry, slices, structure)
     if any(map(is_unknown, (*carry.leaves(), *slices))):
@@ -81,9 +98,9 @@ def scan(
     if checkpoint is not None:
         return _checkpointed(f, carry, slices, structure, count, reverse, checkpoint)
     value = carry.start()
-    results = Collected("scan")
+    results = Collected(transform)
     add, checked = results.add, carry.checked
-    with read_only("scan"):
+    with read_only(carry):
         for step, x in enumerate(_steps(slices, structure, count, reverse)):
             out = f(value, x)
             if type(out) is not tuple or len(out) != 2:  # a pair
@@ -101,7 +118,24 @@ def _check_unroll(unroll: Any) -> None:
         )
 
 
-def _length(slices: list[Any], structure: tree.Structure, length: Any) -> int:
+def _check_checkpoint(checkpoint: Any) -> None:
+    """Refuse what is no budget, whether a gradient is taken or not."""
+    if checkpoint is None:
+        return
+    usable = hasattr(checkpoint, "__index__") and not isinstance(checkpoint, bool)
+    usable = usable and int(checkpoint) >= 0
+    if isinstance(checkpoint, str) and not checkpoint.strip()[-1:].isdigit():  # it has a unit
+        with suppress(BudgetError):
+            usable = read_budget(checkpoint) > 0
+    if not usable:
+        raise BudgetError(
+            f"scan: checkpoint={checkpoint!r}. It says how many carries to keep, or how much "
+            "memory the reverse sweep may use, with a unit. Write checkpoint=10, or "
+            "checkpoint='200MB', or leave it away to keep everything."
+        )
+
+
+def _length(transform: str, slices: list[Any], structure: tree.Structure, length: Any) -> int:
     """The number of steps that `xs` and `length` agree on."""
     if length is not None and (not hasattr(length, "__index__") or int(length) < 0):
         raise ControlFlowError(
@@ -111,24 +145,26 @@ def _length(slices: list[Any], structure: tree.Structure, length: Any) -> int:
     lengths: dict[str, int] = {} if length is None else {"length": int(length)}
     for path, leaf in zip(structure.paths(), slices, strict=True):
         place = f"xs{tree.keystr(path)}"
-        shape = shape_of(array_leaf("scan", place, leaf))
+        shape = shape_of(leaf)
         if not shape:
             raise ControlFlowError(
-                f"scan: {place} is a single number. A loop goes over the first axis of xs. Pass an "
-                "array with one (a list of numbers is a pytree: write np.array([...])), or take "
-                "the number from the closure of f."
+                f"{transform}: {place} is a single number. A loop goes over the first axis of xs. "
+                "Pass an array with one (a list of numbers is a pytree: write np.array([...])), or "
+                "take the number from the closure of the function."
             )
         lengths[place] = shape[0]
     if not lengths:
+        given, fix = ", and length is not given", "Pass length=n, or arrays to go over"
+        if transform != "scan":
+            given, fix = "", "Pass arrays"
         raise ControlFlowError(
-            "scan: there are no xs, and length is not given. The number of steps is unknown. Pass "
-            "length=n, or arrays to go over."
+            f"{transform}: there are no xs{given}. The number of steps is unknown. {fix}."
         )
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{n} by {place}" for place, n in lengths.items())
         raise ControlFlowError(
-            f"scan: the number of steps is {listed}. All of xs are sliced together. Pass arrays "
-            "with first axes of one length, and that length or none."
+            f"{transform}: the number of steps is {listed}. All of xs are sliced together. Pass "
+            "arrays with first axes of one length, and that length or none."
         )
     return next(iter(lengths.values()))
 
@@ -166,7 +202,7 @@ def _never(
     f: Callable[..., Any], carry: Carry, slices: list[Any], structure: tree.Structure
 ) -> tuple[Any, Any]:
     """No step at all: the carry as it is, and results of length 0."""
-    trace = ShapeOnly("scan of no steps", answers=True)
+    trace = ShapeOnly(f"{carry.transform} of no steps", answers=True)
     try:
         first = [trace.input(leaf) for leaf in carry.leaves()]
         x = tree.unflatten(structure, [trace.input(_slice_like(leaf)) for leaf in slices])
@@ -176,10 +212,12 @@ def _never(
     if type(out) is not tuple or len(out) != 2:  # a pair
         _refuse_pair(f, out)
     carry.checked(out[0], 0)
-    ys = tree.map(
-        lambda y: np.zeros((0, *shape_of(y)), result_dtype(array_leaf("scan", "a result", y))),
-        out[1],
-    )
+
+    def empty(y: Any) -> Any:
+        y = array_leaf(carry.transform, "a result", y)
+        return np.zeros((0, *shape_of(y)), result_dtype(y))
+
+    ys = tree.map(empty, out[1])
     return carry.finished(carry.start()), ys
 
 
@@ -192,11 +230,12 @@ def _once(
 ) -> tuple[Any, Any]:
     """Only shapes are computed: one step shows those of all."""
     x = next(iter(_steps([leaf[:1] for leaf in slices], structure, 1, reverse=False)))
-    out = f(carry.start(), x)
+    with read_only(carry):
+        out = f(carry.start(), x)
     if type(out) is not tuple or len(out) != 2:  # a pair
         _refuse_pair(f, out)
     last = carry.checked(out[0], 0)
-    results = Collected("scan")
+    results = Collected(carry.transform)
     results.add(out[1])
     ys = tree.map(
         lambda y: DISPATCH[np.broadcast_to](y, (count, *shape_of(y)[1:])), results.stacked(False)
@@ -230,7 +269,7 @@ def associative_scan(
         >>> associative_scan(np.multiply, np.array([1.0, 2.0, 3.0, 4.0]))
         array([ 1.,  2.,  6., 24.])
     """
-    check_callable("associative_scan", fn)
+    check_callable("associative_scan", fn, "fn")
     leaves, structure = tree.flatten(elems)
     paths = [tree.keystr(path) for path in structure.paths()]
     leaves = [
@@ -325,15 +364,16 @@ def _checkpointed(
     """The loop, with a reverse sweep that repeats steps to stay inside the budget."""
 
     def step(value: Any, x: Any) -> tuple[Any, Any]:
+        carry.hand(tree.leaves(value))
         out = f(value, x)
         if type(out) is not tuple or len(out) != 2:  # a pair
             _refuse_pair(f, out)
         return carry.checked(out[0], 0), out[1]
 
-    with read_only("scan"):
+    with read_only(carry):
         xs = list(_steps(slices, structure, count, reverse))
         last, ys = checkpointed_scan(step, carry.start(), xs, budget)
-    results = Collected("scan")
+    results = Collected(carry.transform)
     for y in ys:
         results.add(y)
     return carry.finished(last), results.stacked(reverse)

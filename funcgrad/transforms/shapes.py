@@ -48,9 +48,12 @@ class ShapeDtypeStruct:
 def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Shapes and dtypes of the results of a function: f, x ↦ those of f(x).
 
-    The function runs once on stand-ins that have a shape and a dtype, but no value: operations
-    compute with zeros that take no memory, and loops take one step. Python cannot ask for a value
-    there (`if x > 0`, `float(x)`), nor may a shape depend on one.
+    The function runs once on stand-ins that have a shape and a dtype, but no value. Operations are
+    not computed, so the size of the arrays makes no difference, and loops take one step. Python
+    cannot ask for a value there (`if x > 0`, `float(x)`), nor may a shape or a dtype depend on one
+    (the eigenvalues of a real matrix are real or complex). What the function makes without its
+    arguments, such as `np.eye(n)`, is made. Operations that funcgrad has no rule for (collectives,
+    those of other libraries) are computed on zeros.
 
     Args:
         fun: function of arrays or pytrees of arrays.
@@ -62,7 +65,7 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         A pytree like the result, with a `ShapeDtypeStruct` in place of each array.
 
     Raises:
-        UnknownValueError: if the function asks for a value, or a shape depends on values.
+        UnknownValueError: if the function asks for a value, or a shape or dtype depends on values.
 
     Example:
         >>> eval_shape(lambda a, b: {"c": a @ b}, np.ones((2, 3)), ShapeDtypeStruct((3,), float))

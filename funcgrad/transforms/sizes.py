@@ -1,10 +1,13 @@
 """How many bytes the reverse sweep would keep, and where to cut a program for less.
 
 Sizes are those of memory: views count as what they view, and what several records keep counts once.
-Operands of the program and arrays of its closure are alive anyway, and do not count.
+Operands of the program and arrays of its closure are alive anyway, and do not count. Arrays that
+the function made without its arguments (random numbers, `np.eye`) cannot be made again: whoever can
+repeat the function holds all of them.
 """
 
 import itertools
+import sys
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -179,9 +182,30 @@ class MeasuringStage(BodyStage):
             if id(array) in constants and array.nbytes <= WHOLE
         )
 
+    def held(self, program: Program) -> int:
+        """Bytes of constants that nobody but the program holds, when the function has returned."""
+        guarded = [np.empty(0), *(array for array, _ in self.constants.values() if _owns(array))]
+        thrice = [guarded[0]] * 3  # as `constants`, its `Constant` and the keeper hold the others
+        counts = list(map(sys.getrefcount, guarded))
+        del thrice
+        size: int = sum(
+            array.nbytes for array, count in zip(guarded, counts, strict=True) if count <= counts[0]
+        )
+        copies: dict[int, int] = {}
+        for item in program.equations:
+            for operand in item.operands:
+                if type(operand) is Constant and isinstance(operand.value, np.ndarray):
+                    copies[id(operand)] = operand.value.nbytes
+            size += getattr(dict(item.params).get("fun"), "held", 0)  # by a checkpoint inside
+        return size + sum(copies.values())
+
     def tape(self, program: Program) -> "Tape":
         """What was measured, for the items of a program."""
         return Tape.of(program, self)
+
+
+def _owns(array: np.ndarray[Any, Any]) -> bool:
+    return array.base is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +220,7 @@ class Tape:
         work: bytes that an item needs for its own computation, forwards and backwards.
         sizes: bytes of each memory.
         copies: bytes of the copies of constants that a recording takes, to notice their changes.
+        held: bytes of constants that live as long as the program.
     """
 
     program: Program
@@ -205,6 +230,7 @@ class Tape:
     work: list[int]
     sizes: list[int]
     copies: int
+    held: int
 
     @classmethod
     def of(cls, program: Program, stage: MeasuringStage) -> "Tape":
@@ -232,7 +258,8 @@ class Tape:
         for change in changes[:-1]:
             now += change
             live.append(now)
-        return cls(program, live, spans, kept, work, stage.buffers.sizes, stage.copies)
+        held = stage.held(program)
+        return cls(program, live, spans, kept, work, stage.buffers.sizes, stage.copies, held)
 
     def total(self, results: Iterable[int] = ()) -> int:
         """Bytes that all records keep, together with memory that is alive besides."""
@@ -295,17 +322,25 @@ def planned(body: Body, tape: Tape, budget: int | None) -> tuple[Replayed, list[
     """
     count = len(tape.kept)
     body.need = max(tape.needs(0), default=0)
-    if budget is None or body.need <= budget:
+    body.held = tape.held
+    if budget is None or body.need + tape.held <= budget:
         return body, list(range(body.count))
     least_cuts, least = tape.cuts(0)
     forward = max(live + work for live, work in zip(tape.live, tape.work, strict=False))
-    if max(least, forward) > budget:
+    if max(least, forward) + tape.held > budget:
+        enough = min(max(least, forward), body.need) + tape.held
+        constants = (
+            f" ({readable(tape.held)} of it are arrays that it makes without its arguments)"
+            if tape.held
+            else ""
+        )
         raise BudgetError(
             f"checkpoint: budget={readable(budget)}, but {body.program.name} needs at least "
-            f"{readable(max(least, forward))}: one of its operations, with what is alive beside "
-            f"it, takes that much. Without a checkpoint it would keep {readable(tape.total())}. "
-            "Pass a larger budget, or compute on smaller parts."
+            f"{readable(enough)}{constants}: one of its operations, with what is alive beside it, "
+            f"takes that much. Without a checkpoint it would keep {readable(tape.total())}. Pass a "
+            "larger budget, or compute on smaller parts."
         )
+    budget -= tape.held
     best = (float("inf"), least_cuts, 0)
     steps = 16 if count < 20_000 else 6
     for i in range(steps):
@@ -320,7 +355,7 @@ def planned(body: Body, tape: Tape, budget: int | None) -> tuple[Replayed, list[
         cost = advances(length, snapshots) * count / length
         best = min(best, (cost, places, snapshots), key=lambda plan: (plan[0], len(plan[1])))
     chain, order = _chain(body, best[1], best[2])
-    chain.need = budget
+    chain.need, chain.held = budget, tape.held
     return chain, order
 
 

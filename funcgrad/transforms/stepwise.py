@@ -157,6 +157,7 @@ class _Loop:
     def forward(self, number: int, before: _State, stage: BodyStage) -> _Done:
         """Compute one step."""
         levels = self.levels
+        levels.placed(stage)
         place = iter(range(len(before.leaves)))
         carry = [
             levels.wrap(stage.enter_as(leaf.value, _Place(next(place))), leaf.flags)
@@ -301,12 +302,19 @@ def _plan(done: _Done, count: int, budget: int) -> _Plan | None:
     made = {done.stage.made[number] for number in outputs if number in done.stage.made}
     kept = tape.total(made - done.stage.free)
     rest = max(tape.live, default=0) + max(tape.work, default=0) + 2 * state
+    held = count * tape.held
+    rest += held
     if count * kept + rest <= budget:
         return None
     if kept + rest > budget:
+        constants = (
+            f" ({readable(held)} of it are arrays that the steps make without their arguments)"
+            if held
+            else ""
+        )
         raise BudgetError(
-            f"scan: checkpoint={readable(budget)}, but one step needs {readable(kept + rest)} to "
-            f"be swept over. Without it, {count} steps would keep "
+            f"scan: checkpoint={readable(budget)}, but one step needs {readable(kept + rest)}"
+            f"{constants} to be swept over. Without it, {count} steps would keep "
             f"{readable(count * kept)}. Pass a larger budget, or a smaller step."
         )
     best = None

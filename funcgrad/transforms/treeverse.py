@@ -8,7 +8,7 @@ r l - C(s + r, r - 1), where r, the number of times that a step is repeated at m
 one with C(s + r, s) ≥ l.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 from typing import Any
@@ -71,7 +71,7 @@ class Step:
     states: int
     outs: int
 
-    def operands(self, state: Sequence[Any], pool: dict[int, Any]) -> list[Any]:
+    def operands(self, state: Sequence[Any], pool: Mapping[int, Any]) -> list[Any]:
         """What `fun` is called with."""
         return [state[i] if i >= 0 else pool[~i] for i in self.takes]
 
@@ -88,10 +88,11 @@ class Chain(Replayed):
         muted: whether what steps give out is not wanted (zeros stand for it): the reverse sweep
             reads no values of it.
         need: bytes that a sweep over it needs, as far as that was measured.
+        held: bytes of its constants, as far as that was measured.
         pool: which values of the pool it takes.
     """
 
-    __slots__ = ("muted", "need", "pool", "snapshots", "start", "steps", "stop", "width")
+    __slots__ = ("held", "muted", "need", "pool", "snapshots", "start", "steps", "stop", "width")
 
     def __init__(
         self,
@@ -108,7 +109,7 @@ class Chain(Replayed):
         self.width = width
         self.snapshots = snapshots
         self.muted = muted
-        self.need = 0
+        self.need = self.held = 0
         self.pool = sorted({~i for step in steps[start:stop] for i in step.takes if i < 0})
 
     def __repr__(self) -> str:
@@ -157,6 +158,36 @@ class Chain(Replayed):
             state = found[: step.states]
             given += found[step.states :]
         return state + given
+
+    @override
+    def varying(self, flags: Sequence[bool | None]) -> tuple[bool, ...]:
+        state: list[bool | None] = list(flags[: self.width])
+        pool = dict(zip(self.pool, flags[self.width :], strict=True))
+        given: list[bool | None] = []
+        for step in self.steps[self.start : self.stop]:
+            own = step.operands(state, pool)
+            found = step.fun.varying(own)
+            state = list(found[: step.states])
+            given += found[step.states :]
+        return tuple(map(bool, (*state, *given)))
+
+    @override
+    def sources(self, results: set[int]) -> set[int] | None:
+        pool: set[int] = set()
+        state = {i for i in results if i < self.steps[self.stop - 1].states}
+        end = self.steps[self.stop - 1].states + sum(
+            s.outs for s in self.steps[self.start : self.stop]
+        )
+        for step in reversed(self.steps[self.start : self.stop]):
+            end -= step.outs
+            own = {step.states + i for i in range(step.outs) if end + i in results}
+            places = step.fun.sources(state | own)
+            if places is None:
+                return None
+            taken = {step.takes[i] for i in places}
+            pool.update(~i for i in taken if i < 0)
+            state = {i for i in taken if i >= 0}
+        return state | {self.width + i for i, number in enumerate(self.pool) if number in pool}
 
     def _taken(self, leaves: Sequence[Any]) -> tuple[list[Any], dict[int, Any]]:
         state = list(leaves[: self.width])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import funcgrad as fg
-from funcgrad.core.program import GuardError
+from funcgrad.errors import GuardError
 
 
 @pytest.mark.parametrize(

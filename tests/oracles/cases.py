@@ -11,7 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from tests.oracles.arranging_cases import ARRANGEMENTS
 from tests.oracles.array_cases import INDEXING, REDUCTIONS, STRUCTURE
+from tests.oracles.decomposition_cases import DECOMPOSITIONS, EIGENVALUES
+from tests.oracles.flow_cases import FLOW
+from tests.oracles.fourier_cases import FOURIER
 from tests.oracles.kink_cases import KINKS
 from tests.oracles.matrix_cases import CONTRACTIONS, LINALG
 from tests.oracles.nn_cases import NN
@@ -30,6 +34,10 @@ from tests.oracles.points import (
     drawz,
     well,
 )
+from tests.oracles.reducer_cases import REDUCERS
+from tests.oracles.signal_cases import SIGNALS
+from tests.oracles.special_cases import SPECIAL
+from tests.oracles.statistics_cases import STATISTICS
 
 __all__ = ["CASES", "CONVENTIONS", "Case", "Convention"]
 
@@ -43,12 +51,14 @@ class Case:
         call: `call(xp, *args)` is an array or a pytree of arrays.
         args: floating-point arrays.
         rtol: allowed relative error; larger than 1e-9 only with a reason beside the case.
+        twice: whether JAX has second derivatives.
     """
 
     name: str
     call: Callable[..., Any]
     args: tuple[Any, ...]
     rtol: float = 1e-9
+    twice: bool = True
 
 
 @dataclass(frozen=True)
@@ -318,6 +328,23 @@ HALVES: Table = {
     "float32 softmax": (lambda xp, x: xp.nn.softmax(x) * xp.nn.gelu(x), HX),
     "cast to float64 and back": (lambda xp, x: (x.astype(np.float64) ** 2).astype(np.float32), HX),
     "complex64": (lambda xp, z: xp.abs(z) + xp.exp(z) * z.imag, HZ),
+    "float32 spectrum": (lambda xp, x: xp.fft.rfft(x, 6, norm="ortho") ** 2, HM),
+    "complex64 spectrum": (lambda xp, z: (xp.fft.ifft(z), xp.fft.irfft(z, 7)), HZ),
+    "float32 eigenvalues": (lambda xp, x: xp.linalg.eigvalsh(x @ x.T + np.eye(3, dtype="f")), HM),
+    "float32 singular values": (lambda xp, x: xp.linalg.norm(x, "nuc") * xp.linalg.pinv(x), HM),
+    "float32 least squares": (lambda xp, x: xp.linalg.lstsq(x.T, x[0] + 1)[0], HM),
+    "float32 quantiles": (lambda xp, x: (xp.quantile(x, 0.3, axis=1), xp.median(x)), HM),
+    # NumPy's own result is float64 if no dtype is given.
+    "float32 covariance": (lambda xp, x: xp.cov(x, dtype="f") * xp.corrcoef(x, dtype="f"), HM),
+    "float32 signals": (
+        lambda xp, x, k: (xp.convolve(x, k, "same"), xp.correlate(x, k), xp.trapezoid(x)),
+        HX,
+        HX[:3],
+    ),
+    "float32 polynomials": (lambda xp, p, x: xp.polyval(p, x) * xp.poly(x)[:4], HX[:3], HX[:4]),
+    "float32 scan": (lambda xp, x: xp.control.scan(lambda c, r: (c * r, c + r), x[0], x), HM),
+    "float32 loop": (lambda xp, x: xp.control.fori_loop(0, 4, lambda i, y: y * x + 1, x), HX),
+    "float32 padding": (lambda xp, x: xp.pad(x, 2, "reflect") * 0.5 + xp.pad(x, 2, "mean"), HM),
 }
 # JAX adds halves up in float32 and rounds once, NumPy rounds each sum: three digits.
 HALF_M, HALF_N, HALF_T = (np.float16(x / 4) for x in (M, N, T))
@@ -354,9 +381,12 @@ QUARTERS: Table = {
 def tables() -> Iterator[Case]:
     """The cases of all tables above."""
     structured = (STRUCTURE, INDEXING, CONTRACTIONS, LINALG)
-    for table in (OPERATORS, REDUCTIONS, *structured, NN, KINKS, PYTREES, COMPOSED):
+    surface = (FOURIER, DECOMPOSITIONS, STATISTICS, SIGNALS, ARRANGEMENTS, REDUCERS, SPECIAL, FLOW)
+    for table in (OPERATORS, REDUCTIONS, *structured, NN, KINKS, PYTREES, COMPOSED, *surface):
         for name, (call, *args) in table.items():
             yield Case(name, call, tuple(args))
+    for name, (call, *args) in EIGENVALUES.items():
+        yield Case(name, call, tuple(args), twice=False)
     for name, (call, *args) in HALVES.items():
         # Dtypes are compared here, and numbers to what seven digits leave.
         yield Case(name, call, tuple(args), rtol=1e-4)
@@ -408,5 +438,27 @@ CONVENTIONS = [
         lambda xp, z: xp.real(xp.sign(z)),
         (LEFT,),
         (LEFT.imag**2 + 1j * LEFT.real * LEFT.imag) / np.abs(LEFT) ** 3,
+    ),
+    # I₀″ = (I₀ + I₂) / 2; JAX says 0.
+    Convention(
+        "second derivative of i0 at 0",
+        lambda xp, x: xp.control.jvp(xp.i0, (x,), (ONES,))[1],
+        (ZERO,),
+        ONES / 2,
+    ),
+    # The smaller one of equal eigenvalues, with its share of each direction; JAX's derivative is
+    # along the vector that it found.
+    Convention(
+        "equal eigenvalues",
+        lambda xp, a: xp.linalg.eigvalsh(a)[0],
+        (np.eye(2),),
+        np.eye(2) / 2,
+    ),
+    # The subgradient of least norm, where JAX takes U Vᴴ of the vectors that it found.
+    Convention(
+        "nuclear norm of zeros",
+        lambda xp, a: xp.linalg.norm(a, "nuc"),
+        (np.zeros((2, 2)),),
+        np.zeros((2, 2)),
     ),
 ]

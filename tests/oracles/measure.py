@@ -3,13 +3,14 @@
 JAX's transforms and funcgrad's have the same names, so `ad` is either module.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tests.oracles.cases import Case, Convention
 
-__all__ = ["QUANTITIES", "direction", "gradient", "hvp", "pull", "push", "value"]
+__all__ = ["direction", "gradient", "hvp", "pull", "push", "quantities", "value"]
 
 
 def direction(number: int, like: Any) -> Any:
@@ -63,4 +64,7 @@ def gradient(ad: Any, xp: Any, case: Convention) -> Any:
     return ad.grad(lambda *args: xp.sum(case.call(xp, *args)))(*case.args)
 
 
-QUANTITIES = {"value": value, "vjp": pull, "jvp": push, "hvp": hvp}
+def quantities(case: Case) -> dict[str, Callable[..., Any]]:
+    """What is compared at a case."""
+    second = {"hvp": hvp} if case.twice else {}
+    return {"value": value, "vjp": pull, "jvp": push, **second}

@@ -8,6 +8,7 @@ import numpy as np
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
+from funcgrad.primitives import special_functions
 
 __all__ = ["NAMED", "PLAIN", "Namespace", "jax_namespace", "jax_transforms"]
 
@@ -19,6 +20,9 @@ class Namespace:
         module: NumPy, or what looks like it; every other attribute is taken from it.
         at: x ↦ the functional updates of x.
         nn: functions of neural networks, by funcgrad's names.
+        control: loops, branches and recomputation, by funcgrad's names.
+        special: functions of statistics and physics, by SciPy's names.
+        ufunc: name ↦ the function of two operands with the methods of a ufunc.
     """
 
     def __init__(self, module: Any, at: Callable[[Any], Any], nn: Any, **replaced: Any) -> None:
@@ -29,8 +33,25 @@ class Namespace:
         return getattr(self.module, name)
 
 
-PLAIN = Namespace(np, fnp.at, fg.nn)
-NAMED = Namespace(fnp, fnp.at, fg.nn)
+# The functional forms of what NumPy does in place.
+PLACING = ("put", "place", "fill_diagonal", "put_along_axis")
+SPECIAL = SimpleNamespace(
+    **{name: getattr(special_functions, name) for name in special_functions.__all__},
+    i0e=lambda x: special_functions.scaled_bessel_i(x, 0),
+    i1e=lambda x: special_functions.scaled_bessel_i(x, 1),
+)
+PLAIN = Namespace(
+    np,
+    fnp.at,
+    fg.nn,
+    control=fg,
+    special=SPECIAL,
+    ufunc=lambda name: getattr(np, name),
+    **{name: getattr(fnp, name) for name in PLACING},
+)
+NAMED = Namespace(
+    fnp, fnp.at, fg.nn, control=fg, special=SPECIAL, ufunc=lambda name: getattr(fnp, name)
+)
 
 
 def jax_namespace() -> Namespace:
@@ -49,18 +70,38 @@ def jax_namespace() -> Namespace:
         lgamma=special.gammaln,
         polygamma=special.polygamma,
     )
-    # Index arrays are made by NumPy: under jax.jit, JAX's own masks would have no values.
-    return Namespace(jnp, lambda x: jnp.asarray(x).at, nn, arange=np.arange, array=np.array)
+    return Namespace(
+        jnp,
+        lambda x: jnp.asarray(x).at,
+        nn,
+        control=jax_transforms(),
+        special=special,
+        ufunc=lambda name: jnp.frompyfunc(getattr(jnp, name), 2, 1),  # few of JAX's have methods
+        # Index arrays are made by NumPy: under jax.jit, JAX's own masks would have no values.
+        arange=np.arange,
+        array=np.array,
+        ix_=np.ix_,
+        # Without a size, JAX's derivative is zero.
+        unique=lambda x, **options: jnp.unique(x, size=x.size, **options),
+    )
 
 
 def jax_transforms() -> Any:
     """JAX's transforms by funcgrad's names."""
     import jax  # noqa: PLC0415 - see jax_namespace
+    from jax.ad_checkpoint import checkpoint_name  # noqa: PLC0415 - see jax_namespace
+    from jax.custom_batching import custom_vmap  # noqa: PLC0415 - see jax_namespace
     from jax.flatten_util import ravel_pytree  # noqa: PLC0415 - see jax_namespace
 
-    names = {name: getattr(jax, name) for name in fg.__all__ if hasattr(jax, name)}
+    names = {
+        name: getattr(module, name)
+        for module in (jax.lax, jax)  # of what both have, jax's
+        for name in fg.__all__
+        if hasattr(module, name)
+    }
     return SimpleNamespace(
         **names,
+        checkpoint_name=checkpoint_name,
+        custom_vmap=custom_vmap,
         ravel_pytree=ravel_pytree,
-        stop_gradient=jax.lax.stop_gradient,
     )

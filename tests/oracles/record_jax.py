@@ -1,12 +1,19 @@
 """Records what JAX computes: `python -m tests.oracles.record_jax`, from the project's root.
 
+JAX compiles each operation for each shape, which takes minutes in all. With `--new`, only cases
+are computed that are not recorded, or at other points (those whose function has changed have to be
+deleted from the file before), and faster if JAX_DISABLE_MOST_OPTIMIZATIONS=1 is in the environment
+(but then the derivative of JAX's "norm inf complex" is NaN).
+
 Writes tests/data/jax_oracle.json: for each case of tests/oracles/cases.py the value, a vjp, a jvp
-and a Hessian-vector product, for each of transform_cases.py and composition_cases.py its
-result, in float64 and complex128. Directions are those of tests/oracles/measure.py.
+and a Hessian-vector product, for each of transform_cases.py, composition_cases.py and
+mapping_cases.py its result, in float64 and complex128. Directions are those of
+tests/oracles/measure.py.
 """
 
 import json
 import platform
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +22,11 @@ import jax
 import jaxlib
 import numpy as np
 
-from tests.oracles.cases import CASES, CONVENTIONS
+from tests.oracles.cases import CASES, CONVENTIONS, Case
 from tests.oracles.composition_cases import COMPOSITION_CASES
 from tests.oracles.encoding import digest, encode
-from tests.oracles.measure import QUANTITIES, gradient
+from tests.oracles.mapping_cases import MAPPING_CASES
+from tests.oracles.measure import gradient, quantities
 from tests.oracles.namespaces import jax_namespace, jax_transforms
 from tests.oracles.transform_cases import TRANSFORM_CASES
 
@@ -43,16 +51,28 @@ def main() -> None:
     """Record and write everything."""
     jax.config.update("jax_enable_x64", True)
     ad, xp = jax_transforms(), jax_namespace()
-    cases = {
-        case.name: {
-            "inputs": digest(case.args),
-            **{name: attempt(quantity, ad, xp, case) for name, quantity in QUANTITIES.items()},
-        }
-        for case in CASES
+    recorded = json.loads(TARGET.read_text("utf-8")) if "--new" in sys.argv else {}
+
+    def kept(section: str, name: str) -> Any:
+        return recorded.get(section, {}).get(name)
+
+    def derivatives(case: Case) -> Any:
+        found, inputs = kept("cases", case.name), digest(case.args)
+        if found and found["inputs"] == inputs:
+            return found
+        table = quantities(case).items()
+        return {"inputs": inputs, **{name: attempt(f, ad, xp, case) for name, f in table}}
+
+    cases = {case.name: derivatives(case) for case in CASES}
+    conventions = {
+        case.name: kept("conventions", case.name) or attempt(gradient, ad, xp, case)
+        for case in CONVENTIONS
     }
-    conventions = {case.name: attempt(gradient, ad, xp, case) for case in CONVENTIONS}
-    calls = TRANSFORM_CASES | COMPOSITION_CASES
-    transforms = {name: encode(plain(call(ad, xp))) for name, call in calls.items()}
+    calls = TRANSFORM_CASES | COMPOSITION_CASES | MAPPING_CASES
+    transforms = {
+        name: kept("transforms", name) or encode(plain(call(ad, xp)))
+        for name, call in calls.items()
+    }
     provenance = {
         "made by": "python -m tests.oracles.record_jax",
         "jax": jax.__version__,

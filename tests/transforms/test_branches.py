@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 
 import funcgrad as fg
-from funcgrad.core.program import GuardError
-from funcgrad.errors import BranchError, CallableError, ControlFlowError
+from funcgrad.errors import (
+    BranchError,
+    CallableError,
+    CapturedTracerError,
+    ControlFlowError,
+    GuardError,
+)
 from funcgrad.transforms.branches import cond, switch
 from funcgrad.transforms.loops import fori_loop
 from funcgrad.transforms.scan import scan
@@ -229,6 +234,82 @@ def test_functions_in_the_closure_keep_their_own_state() -> None:
     assert calls == [1]
 
 
+# --- values that cannot be replaced -----------------------------------------------------------
+
+HELD: list[Any] = []
+
+
+class Model:
+    """It holds values that a branch reads without having been given them."""
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+    def root(self) -> Any:
+        return np.sqrt(self.x)
+
+    def zero(self) -> Any:
+        return 0.0
+
+
+def from_a_global(x: Any) -> Any:
+    HELD[:] = [x]
+    return cond(x > 0, _root_of_what_is_held, lambda: 0.0)
+
+
+def _root_of_what_is_held() -> Any:
+    return np.sqrt(HELD[0])
+
+
+UNSEEN: dict[str, Any] = {
+    "attribute of self": lambda x: cond(x > 0, Model(x).root, Model(x).zero),
+    "attribute in the closure": lambda x: (
+        lambda model: cond(x > 0, lambda: np.sqrt(model.x), lambda: 0.0)
+    )(Model(x)),
+    "global": from_a_global,
+    "switch": lambda x: switch((x > 0) * 1, [Model(x).zero, Model(x).root]),
+    "nested": lambda x: cond(
+        x > 0, lambda: cond(x > 5, Model(4 + 0 * x).root, Model(x).root), lambda: 0.0
+    ),
+}
+
+
+@pytest.mark.parametrize("way", sorted(UNSEEN.keys() - {"nested"}))
+@pytest.mark.parametrize(
+    "transform",
+    [fg.vmap, lambda f: fg.vmap(fg.grad(f)), lambda f: fg.grad(lambda x: fg.vmap(f)(x).sum())],
+    ids=["value", "vmap of grad", "grad of vmap"],
+)
+def test_a_value_that_a_branch_reads_from_elsewhere_is_refused(way: str, transform: Any) -> None:
+    """Its examples that went another way would bring in an infinite derivative."""
+    name = "switch" if way == "switch" else "cond"
+    with pytest.raises(CapturedTracerError, match=rf"^{name}: .*test_branches.py:\d+.*operand"):
+        transform(UNSEEN[way])(XS)
+    assert fg.vmap(WAYS["operand"])(XS)[1] == 2  # nothing is left behind
+
+
+def test_a_value_from_elsewhere_is_welcome_where_it_was_made_in_the_branch() -> None:
+    f = UNSEEN["nested"]
+    with pytest.raises(CapturedTracerError, match="cond: "):
+        fg.vmap(f)(np.array([0.0, 4.0, 9.0, -1.0]))
+    made = lambda x: cond(x > 0, lambda: Model(x).root(), lambda: 0.0)  # noqa: E731  # a formula
+    np.testing.assert_allclose(fg.vmap(fg.grad(made))(XS), SLOPES)
+
+
+@pytest.mark.parametrize("way", UNSEEN)
+def test_a_value_from_elsewhere_is_welcome_where_all_examples_go_one_way(way: str) -> None:
+    xs = np.array([6.0, 9.0])
+    outer = fg.vmap(UNSEEN[way])(xs)
+    np.testing.assert_allclose(outer, np.sqrt(4 + 0 * xs) if way == "nested" else np.sqrt(xs))
+    assert UNSEEN[way](9.0) in (2.0, 3.0)
+
+
+def test_a_value_that_all_examples_share_may_come_from_anywhere() -> None:
+    f = lambda w, x: cond(x > 0, lambda: Model(w).x * x, Model(w).root)  # noqa: E731  # a formula
+    found = fg.vmap(fg.grad(f), in_axes=(None, 0))(4.0, XS)
+    np.testing.assert_allclose(found, [0.25, 4, 0.25, 9])
+
+
 # --- programs ---------------------------------------------------------------------------------
 
 
@@ -261,6 +342,11 @@ def test_a_program_recorded_inside_of_vmap_selects() -> None:
         (lambda x: np.ones(2), lambda x: x, r"shape \(2,\) in branch 0 .*shape \(\) in branch 1"),
         (lambda x: x > 0, lambda x: x, r"dtype bool .*dtype float64"),
         (lambda x: np.float32(1), lambda x: x, r"by .astype\(np.float32\)"),
+        (
+            lambda x: np.ones(2),
+            lambda x: x,
+            r"same shape from every branch, e.g. by np.broadcast_to",
+        ),
     ],
 )
 def test_branches_that_cannot_be_joined_are_named(one: Any, other: Any, message: str) -> None:
@@ -272,6 +358,7 @@ def test_branches_that_cannot_be_joined_are_named(one: Any, other: Any, message:
     ("call", "message"),
     [
         (lambda: cond(XS > 0, never, never), r"pred has dtype bool and shape \(4,\)"),
+        (lambda: cond(XS > 0, never, never), r"so it is a boolean or number of shape \(\)"),
         (lambda: cond("yes", never, never), "pred has type str"),
         (lambda: cond(1j, never, never), "pred has type complex"),
         (lambda: switch(1.0, [never, never]), "index has type float|dtype float64"),
@@ -286,7 +373,7 @@ def test_what_cannot_decide_is_named(call: Any, message: str) -> None:
 
 
 def test_values_in_place_of_functions_are_named() -> None:
-    with pytest.raises(CallableError, match="cond: the first argument is float"):
+    with pytest.raises(CallableError, match=r"cond: true_fun is float.*without calling it"):
         cond(True, 1.0, 2.0)  # type: ignore[arg-type]  # the mistake
 
 

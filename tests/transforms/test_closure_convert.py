@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import funcgrad as fg
-from funcgrad.core.program import GuardError
-from funcgrad.errors import CallableError, ControlFlowError, PytreeError
+from funcgrad.errors import CallableError, ControlFlowError, GuardError, PytreeError
 from funcgrad.transforms.closure import closure_convert
 
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import funcgrad as fg
-from funcgrad.core.program import GuardError
+from funcgrad.errors import GuardError
 from funcgrad.transforms.shapes import ShapeDtypeStruct, eval_shape
 from tests.transforms.control_programs import PROGRAMS, Ours, Program, Python, run
 

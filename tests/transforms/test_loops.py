@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 import funcgrad as fg
-from funcgrad.core.program import GuardError
-from funcgrad.errors import CarryError, ControlFlowError
+from funcgrad.errors import (
+    CapturedTracerError,
+    CarryError,
+    ControlFlowError,
+    GuardError,
+    TracerAssignmentError,
+)
 from funcgrad.transforms.loops import fori_loop, while_loop
 
 AS = np.array([4.0, 2.0, 100.0, 1.0, 0.25])
@@ -77,12 +82,42 @@ def test_arrays_of_the_user_are_not_changed() -> None:
         x += 1
         return x
 
-    with pytest.raises(ValueError, match="read-only") as caught:
+    with pytest.raises(TracerAssignmentError, match=r"fori_loop: .*test_loops.py.*read-only"):
         fori_loop(0, 2, add, start)
-    assert "fori_loop: the arrays that a body is given are read-only" in caught.value.__notes__[0]
+    with pytest.raises(TracerAssignmentError, match=r"fori_loop: x \+= y at .*test_loops.py"):
+        fg.grad(lambda start: np.sum(fori_loop(0, 2, add, start)))(start)
+    with pytest.raises(TracerAssignmentError, match=r"while_loop: x \+= y at .*test_loops.py"):
+        fg.vmap(lambda x: while_loop(lambda x: x[0] < 3, lambda x: add(0, x), x))(np.eye(2))
     end = while_loop(lambda x: False, lambda x: x, start)
     end += 1
     np.testing.assert_array_equal(start, 0)
+
+
+def test_a_loop_that_tests_its_step_has_a_derivative_at_the_solution() -> None:
+    def root(a: Any, start: Any) -> Any:
+        return while_loop(
+            lambda pair: np.abs(pair[0] - pair[1]) > 1e-12,
+            lambda pair: ((pair[0] + a / pair[0]) / 2, pair[0]),
+            (start, np.inf + 0 * start),
+        )[0]
+
+    assert fg.grad(root)(4.0, 2.0) == 0.25
+    np.testing.assert_allclose(fg.vmap(fg.grad(root))(AS, np.sqrt(AS)), 0.5 / np.sqrt(AS))
+
+
+def test_a_body_that_reads_a_batched_value_from_elsewhere_is_refused() -> None:
+    class Holder:
+        pass
+
+    def f(a: Any) -> Any:
+        holder = Holder()
+        holder.a = a  # type: ignore[attr-defined]  # any object
+        return while_loop(lambda x: x * x > 2 * a, lambda x: np.sqrt(x * holder.a), 40.0 + 0 * a)  # type: ignore[attr-defined]  # any object
+
+    with pytest.raises(
+        CapturedTracerError, match=r"^while_loop: .*test_loops.py.*while_loop\(p, f"
+    ):
+        fg.vmap(fg.grad(f))(np.array([1.0, 800.0]))
 
 
 # --- examples that stop at different times ----------------------------------------------------

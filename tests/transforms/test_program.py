@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import funcgrad as fg
-from funcgrad.core.program import GuardError
 from funcgrad.errors import (
     CapturedTracerError,
     FuncgradError,
+    GuardError,
     InputDtypeError,
     LeakedTracerError,
     OutputDtypeError,

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 import funcgrad as fg
-from funcgrad.errors import CarryError, ControlFlowError, UnknownValueError
+from funcgrad.errors import (
+    BudgetError,
+    CarryError,
+    ControlFlowError,
+    TracerAssignmentError,
+    UnknownValueError,
+)
 from funcgrad.transforms.loops import while_loop
 from funcgrad.transforms.mapping import map as map_rows
 from funcgrad.transforms.scan import associative_scan, scan
@@ -317,10 +323,56 @@ def test_the_body_cannot_change_arrays_in_place() -> None:
         c += x
         return c, c
 
-    with pytest.raises(ValueError, match="read-only") as caught:
+    total = lambda c, x: np.sum(scan(step, c, x)[0])  # noqa: E731  # a formula
+    with pytest.raises(TracerAssignmentError, match=r"scan: .*test_scan.py.*c = c \+ x in place"):
         scan(step, init, xs)
-    assert "Write c = c + x in place of c += x" in caught.value.__notes__[0]
+    for argnums in (0, 1, (0, 1)):
+        with pytest.raises(TracerAssignmentError):
+            fg.grad(total, argnums)(init, xs)
+        with pytest.raises(TracerAssignmentError):
+            fg.grad(lambda c, x: np.sum(scan(step, c, x, checkpoint=1)[0]), argnums)(init, xs)
+    for transform in (fg.vmap, fg.jacfwd, fg.make_program):
+        with pytest.raises(TracerAssignmentError):
+            transform(lambda c: scan(lambda c, _: step(c, 1), c, length=2)[0])(xs)
+    with pytest.raises(TracerAssignmentError, match="scan: x "):
+        fg.eval_shape(lambda c: scan(step, c, xs), init)
     np.testing.assert_array_equal(init, 0)
+
+
+def test_a_number_that_is_carried_may_be_added_to() -> None:
+    def step(c: Any, x: Any) -> Any:
+        c += x
+        return c, c
+
+    assert scan(step, 0.0, np.ones(3))[0] == 3
+    np.testing.assert_array_equal(fg.grad(lambda x: scan(step, 0.0, x)[0])(np.ones(3)), np.ones(3))
+    assert fg.grad(lambda c: scan(step, c, np.ones(3))[0])(1.0) == 1
+
+
+def test_an_array_that_the_body_made_may_be_changed_in_place() -> None:
+    def step(c: Any, x: Any) -> Any:
+        d = c * 2
+        d += x
+        return d, None
+
+    xs = np.ones((3, 2))
+    np.testing.assert_array_equal(scan(step, np.zeros(2), xs)[0], [7, 7])
+    found = fg.grad(lambda c: np.sum(scan(step, c, xs)[0]))(np.zeros(2))
+    np.testing.assert_array_equal(found, [8, 8])
+
+
+def test_an_error_of_the_user_that_speaks_of_reading_is_left_alone() -> None:
+    def step(c: Any, x: Any) -> Any:
+        raise ValueError("the configuration is read-only")
+
+    with pytest.raises(ValueError, match=r"^the configuration is read-only$"):
+        scan(step, 0.0, np.ones(3))
+
+
+@pytest.mark.parametrize("checkpoint", [True, False, -1, 2.5, "3", "", "many", "5 parsecs", "-1kB"])
+def test_what_is_no_budget_is_refused_without_a_gradient_too(checkpoint: Any) -> None:
+    with pytest.raises(BudgetError, match=r"scan: checkpoint=.*with a unit"):
+        scan(lambda c, x: (c + x, None), 0.0, np.ones(3), checkpoint=checkpoint)
 
 
 def test_results_share_no_memory_with_the_arguments() -> None:
