@@ -23,7 +23,9 @@ Written by `python docs/write_coverage.py`; `python -m funcgrad.coverage` prints
 NumPy that is installed, and [coverage.json](coverage.json) holds it for programs. Every public
 function of numpy, numpy.linalg and numpy.fft {version} is in it once.
 
-- **differentiable**: in reverse and forward mode, to any order, under `vmap`.
+- **differentiable**: in reverse and forward mode, to any order, under `vmap`. Names marked
+  *(funcgrad.numpy only)* refuse traced values as `np.*`, and have their derivative as
+  `funcgrad.numpy.*`.
 - **zero derivative**: constant in pieces, so usable anywhere on traced values, with derivative 0.
 - **not differentiable**: the result is no number, or the arguments are none.
 - **unsupported**: could have a derivative, but traced values are refused.
@@ -43,9 +45,13 @@ def markdown(rows: Sequence[Row]) -> str:
         lines += ["", f"## {status.capitalize()}", ""]
         chosen = sorted((row for row in rows if row.status == status), key=lambda row: row.note)
         for note, group in groupby(chosen, key=lambda row: row.note):
-            listed = ", ".join(f"`{row.name}`" for row in group)
+            listed = ", ".join(f"`{row.name}`{_mark(row)}" for row in group)
             lines += [f"{note} {listed}".strip(), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _mark(row: Row) -> str:
+    return " *(funcgrad.numpy only)*" if row.own and not row.plain else ""
 
 
 def document(rows: Sequence[Row]) -> str:

@@ -31,6 +31,7 @@ _CONSTRUCTORS = frozenset(
         "asfortranarray", "full", "vectorize",
     }
 )  # fmt: skip
+_WITHOUT_ASKING = frozenset({"kaiser"})  # computes with what np.array makes of its arguments
 _IN_PLACE = frozenset({"copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"})
 
 
@@ -84,8 +85,14 @@ def _row(name: str) -> Row:
     if name in _CONSTRUCTORS:
         note = f"np.{name} cannot hold traced values. Use funcgrad.numpy.{name}."
         return Row(name, DIFFERENTIABLE, False, own, note)
+    if name in _WITHOUT_ASKING:
+        note = f"np.{name} makes plain arrays of its arguments. Use funcgrad.numpy.{name}."
+        return Row(name, DIFFERENTIABLE, False, own, note)
     if name in _IN_PLACE:
-        note = f"It changes its argument. funcgrad.numpy.{name} returns the new array."
+        note = (
+            f"It changes its argument. funcgrad.numpy.{name}(..., inplace=False) returns the new "
+            "array."
+        )
         return Row(name, DIFFERENTIABLE, False, own, note)
     if name in REASONS:
         return Row(name, NOT_DIFFERENTIABLE, plain, own and plain, REASONS[name])

@@ -26,6 +26,7 @@ __all__ = [
     "DroppedDerivativeError",
     "FuncgradError",
     "GaugeError",
+    "GuardError",
     "InputDtypeError",
     "LeakedTracerError",
     "MultipleRootError",
@@ -93,6 +94,10 @@ class CapturedTracerError(FuncgradError, TypeError):
 
     Fails: `f = custom_jvp(lambda x: x * w)` inside `grad(lambda w: f(w))`.
     Mended: `f = custom_jvp(lambda x, w: x * w)`, called as `f(w, w)`.
+
+    A branch of a `cond` under `vmap` may have a closure, but must not read what differs between
+    examples from a global variable or an attribute: `cond(p, f, g, x)` in place of
+    `cond(p, model.f, model.g)`.
     """
 
 
@@ -179,6 +184,14 @@ class GaugeError(FuncgradError, ValueError):
     Fails: `grad(lambda a: np.linalg.eigh(a)[1][1, 0])(np.eye(2))`.
     Mended: a function that is the same for each choice, such as a projector on all vectors of
     equal eigenvalues, or a matrix whose eigenvalues are distinct.
+    """
+
+
+class GuardError(FuncgradError, ValueError):
+    """A program was given values for which the recorded function takes another path.
+
+    Fails: `make_program(lambda x: x if x > 0 else -x)(1.0)(-1.0)`.
+    Mended: `make_program(lambda x: np.where(x > 0, x, -x))(1.0)(-1.0)`.
     """
 
 

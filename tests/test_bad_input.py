@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import funcgrad as fg
-from funcgrad.core.program import GuardError
 from funcgrad.errors import (
     ArgumentSelectionError,
     BatchedValueError,
@@ -16,6 +15,7 @@ from funcgrad.errors import (
     CotangentError,
     CustomRuleError,
     FuncgradError,
+    GuardError,
     InputDtypeError,
     NonLinearError,
     NonScalarOutputError,

@@ -1,7 +1,9 @@
 """What bad input gets: the class of the error, what its message says, and nothing left behind."""
 
 import math
+import operator
 import os
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +38,11 @@ def add_into_plain(x: Any) -> Any:
 
 def assign_to_traced(x: Any) -> Any:
     x[0] = 1.0
+    return x.sum()
+
+
+def multiply_elements(x: Any) -> Any:
+    x[x > 2] *= 2
     return x.sum()
 
 
@@ -121,11 +128,62 @@ MISTAKES: dict[str, Mistake] = {
     "np.array of objects": (
         of(lambda x: np.array([x[0], x[1]], dtype=object).sum()),
         errors.TracerArrayConversionError, (THIS_FILE, "np.stack")),
-    "a[i] = x": (of(assign_element), errors.DroppedDerivativeError, (THIS_FILE, "x.at[i].set(v)")),
-    "a[:] = x": (of(assign_slice), errors.TracerArrayConversionError, (THIS_FILE, "at(a)")),
+    "a[i] = x": (
+        of(assign_element), errors.DroppedDerivativeError,
+        (THIS_FILE, "assignment y[i] = x", "y = funcgrad.numpy.at(y)[i].set(x)")),
+    "a[:] = x": (
+        of(assign_slice), errors.TracerArrayConversionError,
+        (THIS_FILE, "a = funcgrad.numpy.at(a)[i].set(x)")),
     "a += x": (of(add_into_plain), errors.TracerAssignmentError, (THIS_FILE, "a = a + x")),
     "x[i] = v": (of(assign_to_traced), errors.TracerAssignmentError, ("x.at[i].set(v)",)),
-    "view += v": (of(add_to_view), errors.TracerAssignmentError, (THIS_FILE, "view", "at[idx]")),
+    "x[i] *= v": (
+        of(multiply_elements), errors.TracerAssignmentError,
+        (THIS_FILE, "x.at[i].add(v) in place of x[i] += v", "multiply")),
+    "view += v": (
+        of(add_to_view), errors.TracerAssignmentError, (THIS_FILE, "view", "a.at[idx].add(y)")),
+    "view *= v": (
+        of(lambda x: operator.imul(x[:2], 2.0).sum()),
+        errors.TracerAssignmentError, (THIS_FILE, "a.at[idx].multiply(y)")),
+    "view %= v": (
+        of(lambda x: operator.imod(x[:2], 2.0).sum()),
+        errors.TracerAssignmentError, (THIS_FILE, "a.at[idx].set(a[idx] % y)")),
+    "x.shape = s": (
+        of(lambda x: setattr(x, "shape", (3, 1))),
+        errors.TracerAssignmentError, (THIS_FILE, "x.shape = v", "x = x.reshape(shape)")),
+    "x.real = v": (
+        of(lambda x: setattr(x, "real", 3.0)),
+        errors.TracerAssignmentError, (THIS_FILE, "x.real = v", "v + 1j * x.imag")),
+    "x.shape = s of an example": (
+        lambda: fg.vmap(lambda x: setattr(x, "shape", (1, 3)))(np.ones((2, 3))),
+        errors.TracerAssignmentError, (THIS_FILE, "x = x.reshape(shape)")),
+    "pickle": (
+        of(lambda x: pickle.dumps(x)),
+        errors.DroppedDerivativeError, (THIS_FILE, "pickling", "stop_gradient(x)")),
+    "bins of floats": (
+        of(lambda x: np.bincount(x).sum()),
+        errors.InputDtypeError, ("bincount: x has dtype float64", "weights=")),
+    "trim_zeros of a batch": (
+        lambda: fg.vmap(np.trim_zeros)(np.ones((2, 3))),
+        errors.BatchedValueError, ("trim_zeros", THIS_FILE, "np.where")),
+    "require": (
+        of(lambda x: fg.numpy.require(x).sum()),
+        errors.UnsupportedFunctionError, (THIS_FILE, "no memory layout", ".astype(dtype)")),
+    "nditer": (
+        of(lambda x: sum(fg.numpy.nditer(x))),
+        errors.UnsupportedFunctionError, (THIS_FILE, "np.ndindex(x.shape)")),
+    "fromiter": (
+        of(lambda x: fg.numpy.fromiter(iter(x), float).sum()),
+        errors.TracerArrayConversionError, (THIS_FILE, "funcgrad.numpy.array(list(items))")),
+    "matrix of r_": (
+        of(lambda x: fg.numpy.r_["r", x].sum()),
+        errors.UnsupportedFunctionError, (THIS_FILE, "np.matrix", "np.concatenate")),
+    "number of points of a window": (
+        of(lambda m: fg.numpy.kaiser(m, 2.0).sum(), 5.0),
+        errors.DroppedDerivativeError, (THIS_FILE, "integer index")),
+    "ufunc of another library": (
+        of(np.frompyfunc(abs, 1, 1), 1.0),
+        errors.UnsupportedFunctionError,
+        ("a ufunc of another library", "custom_jvp", "pure_callback")),
     "out=": (
         of(lambda x: np.sin(x, out=np.zeros(3)).sum()),
         errors.TracerAssignmentError, (THIS_FILE, "out=")),
@@ -186,6 +244,52 @@ def test_nothing_is_left_behind(name: str):
     np.testing.assert_array_equal(X, [1.0, 2.0, 3.0])
     np.testing.assert_allclose(fg.grad(lambda x: np.sum(np.sin(x)))(X), np.cos(X), rtol=1e-15)
     np.testing.assert_allclose(fg.vmap(fg.grad(np.sin))(X), np.cos(X), rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    {
+        "erf": "funcgrad.nn.erf(x)",
+        "erfinv": "funcgrad.nn.erfinv(x)",
+        "gammaln": "funcgrad.nn.lgamma(x)",
+        "psi": "funcgrad.nn.digamma(x)",
+        "logit": "np.log(x) - np.log1p(-x)",
+        "ndtr": "0.5 * funcgrad.nn.erfc(-x / np.sqrt(2))",
+        "j1": "custom_jvp",
+    }.items(),
+)
+def test_a_ufunc_of_scipy_is_named_with_what_stands_for_it(name: str, instead: str):
+    special = pytest.importorskip("scipy.special")
+    with pytest.raises(errors.UnsupportedFunctionError) as caught:
+        fg.grad(getattr(special, name))(0.5)
+    assert str(caught.value).startswith(f"scipy.special.{name}: ")
+    assert instead in str(caught.value)
+
+
+ONE_OPERAND = {
+    "digamma": fg.nn.digamma,
+    "erf": fg.nn.erf,
+    "erfc": fg.nn.erfc,
+    "erfcinv": lambda x: fg.nn.erfinv(1 - x),
+    "erfcx": fg.nn.erfcx,
+    "erfinv": fg.nn.erfinv,
+    "exp10": lambda x: 10.0**x,
+    "expit": fg.nn.expit,
+    "gamma": lambda x: np.exp(fg.nn.lgamma(x)),
+    "gammaln": fg.nn.lgamma,
+    "log_expit": fg.nn.log_sigmoid,
+    "log_ndtr": fg.nn.log_ndtr,
+    "logit": lambda x: np.log(x) - np.log1p(-x),
+    "ndtr": lambda x: 0.5 * fg.nn.erfc(-x / np.sqrt(2)),
+    "ndtri": fg.nn.ndtri,
+}
+
+
+@pytest.mark.parametrize("name", ONE_OPERAND)
+def test_what_the_message_names_in_place_of_scipys_function_is_the_same(name: str):
+    special = pytest.importorskip("scipy.special")
+    x = np.array([0.1, 0.4, 0.9])
+    np.testing.assert_allclose(ONE_OPERAND[name](x), getattr(special, name)(x), rtol=1e-13)
 
 
 def test_an_error_of_the_users_passes_through():

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["MODES", "debug_mutation", "named_axis"]
+__all__ = ["MODES", "debug_mutation", "handed_over", "named_axis"]
 
 
 class _Modes(threading.local):
@@ -13,11 +13,14 @@ class _Modes(threading.local):
 
     Attributes:
         compare_everything: whether captured arrays are compared in full at the sweep.
+        handed: for each loop that runs, its name and the identities of the traced values that its
+            body was handed, which must not be changed in place.
         axes: the named axes of the open `vmap`s as pairs (name, trace), the innermost last.
     """
 
     compare_everything = False
     axes: tuple[tuple[Any, Any], ...] = ()
+    handed: tuple[tuple[str, set[int]], ...] = ()
 
 
 MODES = _Modes()
@@ -65,3 +68,17 @@ def named_axis(name: Any, trace: Any) -> Iterator[None]:
         yield
     finally:
         MODES.axes = before
+
+
+@contextmanager
+def handed_over(transform: str, identities: set[int]) -> Iterator[None]:
+    """Inside the context, traced values of these identities cannot be changed by `+=`.
+
+    Their plain counterparts are read-only arrays, so that a body does the same with both.
+    """
+    before = MODES.handed
+    MODES.handed = (*before, (transform, identities))
+    try:
+        yield
+    finally:
+        MODES.handed = before

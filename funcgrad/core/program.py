@@ -10,13 +10,9 @@ from funcgrad.core.foreign import is_foreign
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import bind
 from funcgrad.core.wengert import aval_of
-from funcgrad.errors import FuncgradError
+from funcgrad.errors import GuardError
 
-__all__ = ["ASK", "Constant", "Equation", "Guard", "GuardError", "Program", "Variable"]
-
-
-class GuardError(FuncgradError, ValueError):
-    """A program was given values for which the recorded function takes another path."""
+__all__ = ["ASK", "Constant", "Equation", "Guard", "Program", "Variable"]
 
 
 @dataclass(frozen=True, slots=True)

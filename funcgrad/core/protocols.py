@@ -5,6 +5,7 @@ The families and `funcgrad.primitives` fill it while they are imported, so this 
 primitive.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -28,7 +29,10 @@ UFUNC_METHODS: dict[tuple[Any, str], Callable[..., Any]] = {}
 """`{(ufunc, "reduce" | "accumulate" | ...): the same on traced values}`; filled once, at import."""
 
 REPLACEMENTS: dict[Any, str] = {}
-"""`{NumPy callable: what to use instead}` for the refusals of `UnsupportedFunctionError`."""
+"""`{NumPy callable: what to use instead}` for the refusals of `UnsupportedFunctionError`.
+
+Ufuncs of SciPy, which need not be installed, stand here by their names.
+"""
 
 
 def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -52,17 +56,31 @@ def dispatch(function: Any) -> Callable[..., Any]:
 
 def unsupported(function: Any, what: str = "") -> UnsupportedFunctionError:
     """The error for a NumPy callable (or an option of one) that traced values do not know."""
-    module = getattr(function, "__module__", None) or "numpy"
     name = getattr(function, "__name__", str(function))
-    fix = REPLACEMENTS.get(
-        function,
-        "Write it with functions that funcgrad.numpy has, or use stop_gradient(x) "
-        "if its derivative is not wanted.",
-    )
+    label = f"{getattr(function, '__module__', None) or 'numpy'}.{name}"
+    fix = REPLACEMENTS.get(function)
+    if fix is None and isinstance(function, np.ufunc) and getattr(np, name, None) is not function:
+        label = _foreign_label(function, name)
+        fix = REPLACEMENTS.get(
+            label,
+            "Give it a rule with funcgrad.custom_jvp, which calls it through "
+            "funcgrad.pure_callback, or use stop_gradient(x) if its derivative is not wanted.",
+        )
+    if fix is None:
+        fix = (
+            "Write it with functions that funcgrad.numpy has, or use stop_gradient(x) "
+            "if its derivative is not wanted."
+        )
     return UnsupportedFunctionError(
-        f"{module}.{name}{what}: called with a traced value at {user_line()}. funcgrad has no "
+        f"{label}{what}: called with a traced value at {user_line()}. funcgrad has no "
         f"derivative rule for it. {fix}"
     )
+
+
+def _foreign_label(ufunc: Any, name: str) -> str:
+    """What a ufunc that is not NumPy's own is called in messages."""
+    of_scipy = getattr(sys.modules.get("scipy.special"), name, None) is ufunc
+    return f"scipy.special.{name}" if of_scipy else f"{name}, a ufunc of another library"
 
 
 def _refuse_number(kind: str) -> Callable[["ArrayLike"], NoReturn]:
@@ -71,8 +89,9 @@ def _refuse_number(kind: str) -> Callable[["ArrayLike"], NoReturn]:
         raise DroppedDerivativeError(
             f"{kind} of a traced value of shape {self.shape} at {user_line()}. The result would be "
             "a plain number without a derivative, which gives silently wrong gradients. Use the "
-            "np.* function in place of math.*, build arrays with np.stack([...]) or x.at[i].set(v) "
-            f"in place of assignment, or convert stop_gradient(x) if no derivative is wanted."
+            "np.* function in place of math.*, build arrays with np.stack([...]), write "
+            "y = funcgrad.numpy.at(y)[i].set(x) in place of the assignment y[i] = x into a plain "
+            "array y, or convert stop_gradient(x) if no derivative is wanted."
         )
 
     return refuse
@@ -268,9 +287,9 @@ class ArrayLike:
             "Its derivative would be lost. Build arrays of traced values with np.stack([...]) or "
             "np.concatenate([...]) in place of np.array([...]), convert with "
             "funcgrad.numpy.asarray(x) (array, full, arange, select and vectorize of "
-            "funcgrad.numpy take traced values too), write a.at[i].set(x) (funcgrad.numpy.at(a) "
-            "for a plain a) in place of a[i] = x, index a plain table with "
-            "funcgrad.numpy.asarray(table)[i], or use stop_gradient(x)."
+            "funcgrad.numpy take traced values too), write a = funcgrad.numpy.at(a)[i].set(x) in "
+            "place of a[i] = x, index a plain table with funcgrad.numpy.asarray(table)[i], or use "
+            "stop_gradient(x)."
         )
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
@@ -342,9 +361,10 @@ class ArrayLike:
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a traced value cannot be pickled. It lives only inside its transform. "
-            "Pickle stop_gradient(x)."
+        raise DroppedDerivativeError(
+            f"pickling a traced value of shape {self.shape} at {user_line()}. It lives only inside "
+            "its transform, so its derivative would be lost. Pickle stop_gradient(x), or what the "
+            "transform returns."
         )
 
     def __getitem__(self, key: Any) -> Any:
@@ -434,7 +454,11 @@ class ArrayLike:
         """See `numpy.compress`."""
         return dispatch(np.compress)(condition, self, axis)
 
-    __setitem__ = _refuse_change("x[i] = v", "Use x = x.at[i].set(v), which returns a new value.")
+    __setitem__ = _refuse_change(
+        "x[i] = v (or x[i] += v)",
+        "Use x = x.at[i].set(v), which returns a new value; x = x.at[i].add(v) in place of "
+        "x[i] += v, and likewise subtract, multiply, divide and power.",
+    )
     __delitem__ = _refuse_change("del x[i]", "Use np.delete(x, i), which returns a new value.")
     fill = _refuse_change("fill", "Use np.full_like(x, v), which returns a new value.")
     put = _refuse_change("put", "Use x.at[i].set(v), which returns a new value.")
@@ -446,3 +470,26 @@ class ArrayLike:
     view = _refuse_change("view", "Use x.astype(dtype) or x.reshape(shape).")
     setfield = _refuse_change("setfield", "Use x.at[i].set(v), which returns a new value.")
     setflags = _refuse_change("setflags", "They are never writable.")
+
+    def __init_subclass__(cls) -> None:
+        _refuse_setting(cls)
+
+
+_SETTABLE = {
+    "shape": "Use x = x.reshape(shape), which returns a new value.",
+    "dtype": "Use x = x.astype(dtype), which returns a new value.",
+    "real": "Use x = v + 1j * x.imag, which returns a new value.",
+    "imag": "Use x = x.real + 1j * v, which returns a new value.",
+    "flat": "Use x = funcgrad.numpy.full_like(x, v), which returns a new value.",
+}
+
+
+def _refuse_setting(cls: type) -> None:
+    """Give the attributes that an ndarray can be assigned to a setter that says what to write."""
+    for name, fix in _SETTABLE.items():
+        found = vars(cls).get(name)
+        if isinstance(found, property):
+            setattr(cls, name, found.setter(_refuse_change(f"x.{name} = v", fix)))
+
+
+_refuse_setting(ArrayLike)

@@ -16,6 +16,7 @@ import numpy as np
 from typing_extensions import override
 
 from funcgrad.core.foreign import NATIVE, apply
+from funcgrad.core.modes import MODES
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.protocols import ArrayLike
 from funcgrad.errors import (
@@ -33,6 +34,7 @@ __all__ = [
     "leaked",
     "next_id",
     "plain_value",
+    "unknown_likeness",
 ]
 
 next_id = itertools.count(1).__next__
@@ -52,6 +54,10 @@ class Trace:
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         """Apply a primitive of which at least one operand is a tracer of this trace."""
         raise NotImplementedError
+
+    def likeness(self) -> Any:
+        """An empty value of a trace where values are not known, only shapes; `None` elsewhere."""
+        return None
 
     def close(self) -> Any:
         """End the trace: its tracers raise `LeakedTracerError` from now on."""
@@ -79,14 +85,32 @@ class Tracer(ArrayLike):
     def _check_not_view(self, symbol: str) -> None:
         if not self.owner.open:
             raise leaked(self.owner.transform)
+        for transform, identities in MODES.handed:
+            if id(self) in identities and self.shape:
+                raise TracerAssignmentError(
+                    f"{transform}: x {symbol} y at {user_line()}, where x is what the body was "
+                    "handed. It belongs to the loop, and without a derivative it is a read-only "
+                    f"array. Write x = x {symbol[:-1]} y, or start from a copy, x = x.copy()."
+                )
         made_by = self.made_by
         if made_by is not None and made_by.returns_view and self.shape:
             raise TracerAssignmentError(
                 f"x {symbol} y, where x is a view ({made_by}) of another traced value, at "
                 f"{user_line()}. In NumPy it would change that value too, but traced values are "
-                f"immutable. Write x = x {symbol[:-1]} y, or a = a.at[idx].set(...) to update the "
+                f"immutable. Write x = x {symbol[:-1]} y, or {_update(symbol)} to update the "
                 "viewed value."
             )
+
+
+_UPDATES = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "power"}
+
+
+def _update(symbol: str) -> str:
+    """The functional update of part of an array that does what an in-place operator does."""
+    method = _UPDATES.get(symbol[:-1])
+    if method is None:
+        return f"a = a.at[idx].set(a[idx] {symbol[:-1]} y)"
+    return f"a = a.at[idx].{method}(y)"
 
 
 def leaked(transform: str) -> LeakedTracerError:
@@ -130,6 +154,16 @@ def bind(primitive: Primitive, *args: Any, **params: Any) -> Any:
     if not top.open:
         raise leaked(top.transform)
     return top.process(primitive, args, params)
+
+
+def unknown_likeness(x: Any) -> Any:
+    """Of a value of which only the shape is known an empty one of the same trace, else `None`."""
+    while isinstance(x, Tracer):
+        like = x.owner.likeness()
+        if like is not None:
+            return like
+        x = x.value
+    return None
 
 
 def plain_value(x: Any) -> Any:

@@ -19,7 +19,7 @@ import numpy as np
 
 from funcgrad.core.foreign import NATIVE, likeness_of
 from funcgrad.core.primitive import Primitive, Pull
-from funcgrad.core.tracer import plain_value
+from funcgrad.core.tracer import plain_value, unknown_likeness
 
 __all__ = ["Aval", "Partials", "Record", "aval_of"]
 
@@ -59,7 +59,13 @@ def aval_of(value: Any) -> Aval:
 
 
 def _likeness(value: Any) -> Any:
-    """Of the plain value below all transforms; `vmap` has put axes in front of its chunks."""
+    """Of the plain value below all transforms; `vmap` has put axes in front of its chunks.
+
+    A value that is not known is like others of its trace.
+    """
+    unknown = unknown_likeness(value)
+    if unknown is not None:
+        return unknown
     like = likeness_of(plain_value(value))
     return like[len(like) - len(value.shape) :] if type(like) is tuple else like
 

@@ -24,6 +24,7 @@ __all__ = [
     "has_own_operators",
     "in_front",
     "is_complex",
+    "joined",
     "masked",
     "negative_axes",
     "one_like",
@@ -70,6 +71,8 @@ _AS_THEY_ARE = frozenset(
 def as_operand(x: Any) -> Any:
     """Lists and other array-likes become arrays; arrays, tracers and numbers stay.
 
+    A nested list with traced values in it becomes a traced value, as `funcgrad.numpy.array` of it.
+
     Raises:
         ObjectArrayError: for masked arrays and matrices, whose operators mean something else, and
             for what is no number.
@@ -86,6 +89,9 @@ def as_operand(x: Any) -> Any:
         return x.view(np.ndarray)
     if hasattr(x, "__array_ufunc__") or hasattr(x, "__array_function__"):
         return x
+    array = joined(x)
+    if array is not x:
+        return array
     array = np.asarray(x)
     if array.dtype.kind in "OSUVMm":
         raise ObjectArrayError(
@@ -94,6 +100,20 @@ def as_operand(x: Any) -> Any:
             "numbers only. Use a number or a numeric array."
         )
     return array
+
+
+def joined(x: Any) -> Any:
+    """A nested list with traced values in it as one traced value; anything else as it is."""
+    if isinstance(x, list | tuple) and _holds_tracer(x):
+        return DISPATCH[np.stack]([as_operand(item) for item in x])
+    return x
+
+
+def _holds_tracer(items: Any) -> bool:
+    return any(
+        isinstance(item, Tracer) or (isinstance(item, list | tuple) and _holds_tracer(item))
+        for item in items
+    )
 
 
 def has_own_operators(x: np.ndarray[Any, Any]) -> bool:

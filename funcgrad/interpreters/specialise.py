@@ -58,7 +58,7 @@ def {name}(x, y, /{taken}):
                         z = {expression}
                         if xv.shape != yv.shape:
                             pull, residuals = broadcast(z, xv, yv, BOTH)
-{append_broadcast_xy}{append_same}{append_xy}                elif type(xv) is float64 is type(yv){numbers}:
+{append_broadcast_xy}{append_same}{append_xy}                elif {numbers}:
                     z = {expression}
 {append_same_2}{append_xy_2}                elif (
                     (type(xv) is ndarray and type(yv) is float64)
@@ -301,7 +301,8 @@ def _binary_source(
         append_xy_2=_append("x", both, "pull_xy", _residuals(keep_xy, "xv", "yv"), 20),
         append_broadcast_xy=_append("x", both, "pull", "residuals", 28),
         append_broadcast_xy_2=_append("x", both, "pull", "residuals", 24),
-        numbers=" or type(xv) is float is type(yv)" if weak_only_safe or symbol is None else "",
+        numbers="type(xv) is float64 is type(yv)"
+        + (" or type(xv) is float is type(yv)" if weak_only_safe or symbol is None else ""),
         append_broadcast_x=_append("x", "x.index", "pull", "residuals", 20),
         append_broadcast_y=_append("y", "y.index", "pull", "residuals", 20),
         kept_x="xv" if capture_x else "x",

@@ -22,9 +22,11 @@ from funcgrad.numpy.construction import (
     asfortranarray,
     at,
     full,
+    kaiser,
 )
 from funcgrad.numpy.functions import *  # noqa: F403  # its __all__ is one name a line
 from funcgrad.numpy.functions import __all__ as _functions
+from funcgrad.numpy.index_tricks import c_, fromiter, ndenumerate, nditer, r_, require
 from funcgrad.numpy.plain import *  # noqa: F403  # likewise
 from funcgrad.numpy.plain import __all__ as _plain
 from funcgrad.numpy.ufuncs import *  # noqa: F403  # likewise
@@ -48,15 +50,22 @@ __all__ = [
     "ascontiguousarray",
     "asfortranarray",
     "at",
+    "c_",
     "copyto",
     "fft",
     "fill_diagonal",
+    "fromiter",
     "full",
+    "kaiser",
     "linalg",
+    "ndenumerate",
+    "nditer",
     "place",
     "put",
     "put_along_axis",
     "putmask",
+    "r_",
+    "require",
     "safe_where",
     "vectorize",
 ]

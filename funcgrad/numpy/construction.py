@@ -20,6 +20,7 @@ __all__ = [
     "asfortranarray",
     "at",
     "full",
+    "kaiser",
 ]
 
 
@@ -212,6 +213,36 @@ def full(
         return np.full(shape, fill_value, dtype, order, device=device, like=like)
     filled = unshared(DISPATCH[np.broadcast_to](array(fill_value), shape))
     return filled if dtype is None else filled.astype(dtype)
+
+
+def kaiser(M: Any, beta: Any) -> Any:
+    """`numpy.kaiser`: I₀(β √(1 - t²)) / I₀(β) at M points t from -1 to 1, also with a traced β.
+
+    Args:
+        M: how many points; a plain number.
+        beta: the shape of the window, one number.
+
+    Returns:
+        Array of shape `(M,)`, differentiable by `beta`.
+
+    Example:
+        >>> import funcgrad as fg
+        >>> fg.jacfwd(lambda beta: kaiser(3, beta))(0.0)
+        array([0., 0., 0.])
+    """
+    if not isinstance(M, Tracer) and not _holds_tracer(beta):
+        return np.kaiser(M, beta)
+    if isinstance(M, Tracer):
+        M = M.__index__()  # which says that the number of points has no derivative
+    beta = array(beta)
+    if beta.ndim:
+        raise ValueError(f"kaiser: beta has shape {beta.shape}. It is one number. Use vmap.")
+    if M == 1:
+        return full(1, 0.0 * beta + 1.0, np.float64)
+    half = (M - 1) / 2
+    t = (np.arange(0, M) - half) / half
+    beta = _in_dtype(beta, np.result_type(np.float64, beta.dtype))
+    return DISPATCH[np.i0](beta * np.sqrt(1 - t**2.0)) / DISPATCH[np.i0](beta)
 
 
 def at(x: Any) -> Any:

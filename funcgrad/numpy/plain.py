@@ -19,7 +19,6 @@ __all__ = [
     "busdaycalendar",
     "byte",
     "bytes_",
-    "c_",
     "cdouble",
     "character",
     "clongdouble",
@@ -52,7 +51,6 @@ __all__ = [
     "from_dlpack",
     "frombuffer",
     "fromfunction",
-    "fromiter",
     "frompyfunc",
     "fromstring",
     "generic",
@@ -84,7 +82,6 @@ __all__ = [
     "isscalar",
     "issubdtype",
     "iterable",
-    "kaiser",
     "little_endian",
     "long",
     "longdouble",
@@ -94,9 +91,7 @@ __all__ = [
     "mintypecode",
     "nan",
     "ndarray",
-    "ndenumerate",
     "ndindex",
-    "nditer",
     "nested_iters",
     "newaxis",
     "number",
@@ -106,8 +101,6 @@ __all__ = [
     "pi",
     "printoptions",
     "promote_types",
-    "r_",
-    "require",
     "s_",
     "sctypeDict",
     "set_printoptions",
@@ -157,7 +150,6 @@ busday_offset = np.busday_offset
 busdaycalendar = np.busdaycalendar
 byte = np.byte
 bytes_ = np.bytes_
-c_ = np.c_
 cdouble = np.cdouble
 character = np.character
 clongdouble = np.clongdouble
@@ -190,7 +182,6 @@ format_float_scientific = np.format_float_scientific
 from_dlpack = np.from_dlpack
 frombuffer = np.frombuffer
 fromfunction = np.fromfunction
-fromiter = np.fromiter
 frompyfunc = np.frompyfunc
 fromstring = np.fromstring
 generic = np.generic
@@ -222,7 +213,6 @@ isnat = np.isnat
 isscalar = np.isscalar
 issubdtype = np.issubdtype
 iterable = np.iterable
-kaiser = np.kaiser
 little_endian = np.little_endian
 long = np.long
 longdouble = np.longdouble
@@ -232,9 +222,7 @@ mgrid = np.mgrid
 mintypecode = np.mintypecode
 nan = np.nan
 ndarray = np.ndarray
-ndenumerate = np.ndenumerate
 ndindex = np.ndindex
-nditer = np.nditer
 nested_iters = np.nested_iters
 newaxis = np.newaxis
 number = np.number
@@ -244,8 +232,6 @@ ones = np.ones
 pi = np.pi
 printoptions = np.printoptions
 promote_types = np.promote_types
-r_ = np.r_
-require = np.require
 s_ = np.s_
 sctypeDict = np.sctypeDict  # noqa: N816  # NumPy's name
 set_printoptions = np.set_printoptions

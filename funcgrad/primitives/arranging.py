@@ -194,7 +194,14 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
         raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
     rank = rank_of(filt)
     chosen = range(rank) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
-    places = np.nonzero(filt)
+    try:
+        places = np.nonzero(filt)
+    except BatchedValueError as error:
+        raise BatchedValueError(
+            f"vmap: trim_zeros at {user_line()} has a result whose shape depends on values, which "
+            "differ along the mapped axis. The examples would not fit into one array. Use np.where "
+            "with a mask, or map with a Python loop."
+        ) from error
     key = [FULL] * rank
     for one in chosen:
         along = negative_axis(one, rank)

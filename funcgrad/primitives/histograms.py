@@ -12,7 +12,7 @@ import numpy as np
 
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import Tracer, bind, plain_value
-from funcgrad.errors import BatchedValueError, user_line
+from funcgrad.errors import BatchedValueError, InputDtypeError, user_line
 from funcgrad.families.elementwise import constant_call
 from funcgrad.families.shapes import as_operand, in_front, rank_of, shape_of
 from funcgrad.interpreters.batch import BatchTracer
@@ -71,7 +71,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Any:
     if rank_of(x) != 1:
         raise ValueError("object too deep for desired array" if rank_of(x) else "x has no axis")
     if x.dtype.kind not in "biu":
-        raise TypeError(
+        raise InputDtypeError(
             f"bincount: x has dtype {x.dtype}. The numbers of the bins are integers, which have no "
             "derivative. Use x.astype(int), or pass the differentiated values as weights=."
         )
@@ -84,7 +84,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Any:
     if weights is not None:
         weights = _array(weights)
         if not np.can_cast(weights.dtype, np.float64, "safe"):
-            raise TypeError(
+            raise InputDtypeError(
                 f"bincount: the weights have dtype {weights.dtype}, which does not go into "
                 "float64. NumPy adds real weights only. Use np.bincount(x, np.real(w)) + 1j * "
                 "np.bincount(x, np.imag(w)), or weights of float64."

@@ -10,6 +10,7 @@ from funcgrad.core.foreign import cast, is_foreign
 from funcgrad.core.protocols import DISPATCH, implements
 from funcgrad.core.tracer import Tracer
 from funcgrad.errors import TracerAssignmentError, user_line
+from funcgrad.families.shapes import joined
 
 __all__ = [
     "as_scalar",
@@ -30,6 +31,16 @@ COPIES = frozenset(
     }
 )  # fmt: skip
 """Functions that return memory of their own, though the last operation here may be a view."""
+
+OF_SEQUENCES = frozenset(
+    {
+        np.block, np.choose, np.column_stack, np.concatenate, np.dstack, np.histogram2d,
+        np.histogramdd, np.hstack, np.lexsort, np.linalg.multi_dot, np.pad, np.piecewise,
+        np.ravel_multi_index, np.select, np.stack, np.vstack,
+    }
+)  # fmt: skip
+"""Functions that take a list of arrays, which need not be of one shape; elsewhere a list that
+holds traced values is an array."""
 
 
 def _astype(x: Any, dtype: Any, /, **options: Any) -> Any:
@@ -77,14 +88,21 @@ def implements_traced(
         traced = copying if function in COPIES else implementation
         of_plain = OF_PLAIN.get(function, function)
 
+        def of_lists(*args: Any, **kwargs: Any) -> Any:
+            return traced(*map(joined, args), **{name: joined(kwargs[name]) for name in kwargs})
+
+        nested = traced if function in OF_SEQUENCES else of_lists
+
         @functools.wraps(implementation)
         def either(*args: Any, **kwargs: Any) -> Any:
             for arg in args:
-                if isinstance(arg, Tracer) or is_traced(arg):
+                if isinstance(arg, Tracer):
                     return traced(*args, **kwargs)
+                if is_traced(arg):
+                    return nested(*args, **kwargs)
             if kwargs:
                 if any(is_traced(arg) for arg in kwargs.values()):
-                    return traced(*args, **kwargs)
+                    return nested(*args, **kwargs)
                 refuse_out(function.__name__, kwargs.get("out"))
             return of_plain(*args, **kwargs)
 

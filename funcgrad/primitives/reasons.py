@@ -75,8 +75,6 @@ _INSTEAD = {
     "asmatrix": "np.matrix is no array as others are. Use a 2-d array and @.",
     "bmat": "np.matrix is no array as others are. Use np.block.",
     "require": "Traced values have no memory layout. Use the value itself, or .astype(dtype).",
-    "kaiser": "Write it with np.i0: np.i0(beta * np.sqrt(1 - t**2)) / np.i0(beta), "
-    "where t = np.linspace(-1, 1, M).",
 }
 """What to use in place of functions that could have a derivative but do not know traced values."""
 
@@ -96,3 +94,37 @@ for _name, _why in (*REASONS.items(), *_INSTEAD.items()):
             _function,
             _why if _name in _INSTEAD else f"{_why} Use stop_gradient(x) for its arguments.",
         )
+
+_OF_SCIPY = {
+    "digamma": "funcgrad.nn.digamma(x)",
+    "erf": "funcgrad.nn.erf(x)",
+    "erfc": "funcgrad.nn.erfc(x)",
+    "erfcinv": "funcgrad.nn.erfinv(1 - x)",
+    "erfcx": "funcgrad.nn.erfcx(x)",
+    "erfinv": "funcgrad.nn.erfinv(x)",
+    "exp10": "10.0**x",
+    "exp2": "np.exp2(x)",
+    "expit": "funcgrad.nn.expit(x)",
+    "expm1": "np.expm1(x)",
+    "cbrt": "np.cbrt(x)",
+    "gamma": "np.exp(funcgrad.nn.lgamma(x)) for positive x",
+    "gammaln": "funcgrad.nn.lgamma(x)",
+    "beta": "np.exp(lgamma(a) + lgamma(b) - lgamma(a + b)) for positive a and b, with "
+    "funcgrad.nn.lgamma",
+    "betaln": "lgamma(a) + lgamma(b) - lgamma(a + b), with funcgrad.nn.lgamma",
+    "i0": "np.i0(x)",
+    "log1p": "np.log1p(x)",
+    "log_expit": "funcgrad.nn.log_sigmoid(x)",
+    "log_ndtr": "funcgrad.nn.log_ndtr(x)",
+    "logit": "np.log(x) - np.log1p(-x)",
+    "loggamma": "funcgrad.nn.lgamma(x) for positive x",
+    "ndtr": "0.5 * funcgrad.nn.erfc(-x / np.sqrt(2))",
+    "ndtri": "funcgrad.nn.ndtri(x)",
+    "psi": "funcgrad.nn.digamma(x)",
+    "xlog1py": "np.where(x == 0, 0, x * np.log1p(y)), where 1 + y is positive",
+    "xlogy": "np.where(x == 0, 0, x * np.log(y)), where y is positive",
+}
+"""What to write in place of ufuncs of `scipy.special`; the others need a rule of the user's."""
+REPLACEMENTS.update(
+    {f"scipy.special.{name}": f"Use {instead}." for name, instead in _OF_SCIPY.items()}
+)

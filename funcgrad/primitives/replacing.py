@@ -50,7 +50,7 @@ def _on_copy(function: Callable[..., None], a: Any, *args: Any) -> Any:
 
 def _to_dtype(name: str, values: Any, a: Any, casting: Any = "same_kind") -> Any:
     """Values in the array's dtype, if the rule allows it."""
-    values = np.stack(values) if isinstance(values, list | tuple) else as_operand(values)
+    values = as_operand(values)
     if not hasattr(values, "dtype"):  # a Python number is weak
         weak = np.result_type(values, a.dtype) == a.dtype
         values = np.asarray(values, a.dtype if weak else None)

@@ -387,7 +387,7 @@ def where(condition: Any, x: Any = ..., y: Any = ..., /) -> Any:
     """`numpy.where`; with one argument, `numpy.nonzero`."""
     if y is ...:
         if x is not ...:
-            return np.where(condition, x)  # type: ignore[call-overload]  # NumPy's error
+            return np.where(condition, x)  # NumPy's error
         return np.nonzero(condition) if is_traced((condition,)) else np.where(condition)
     x_recorded, y_recorded = type(x) is RecordTracer, type(y) is RecordTracer
     if (x_recorded or y_recorded) and type(condition) is np.ndarray:

@@ -154,6 +154,7 @@ def modf(x: Any, /, **options: Any) -> tuple[Any, Any]:
         return result
     if not is_traced(x):  # of integers both parts are floating-point numbers
         return np.modf(x)
+    x = as_operand(x)
     return fraction(x), np.trunc(x)
 
 
@@ -172,6 +173,7 @@ def divmod_(x1: Any, x2: Any, /, **options: Any) -> tuple[Any, Any]:
     if options:
         result: tuple[Any, Any] = call_with_options(np.divmod, divmod_, (x1, x2), options)
         return result
+    x1, x2 = as_operand(x1), as_operand(x2)
     return np.floor_divide(x1, x2), np.remainder(x1, x2)
 
 

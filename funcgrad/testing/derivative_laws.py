@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,10 @@ from funcgrad.testing.comparison import (
     tangents_like,
 )
 from funcgrad.testing.diagnosis import Disagreement, Tolerance, find_disagreement
+from funcgrad.testing.extrapolation import noise_level
 from funcgrad.testing.line import Entry, Line, Vector, is_differentiable
 from funcgrad.testing.numerical import paired
+from funcgrad.testing.triangles import explained
 from funcgrad.transforms.autodiff import vjp
 from funcgrad.transforms.forward import jvp
 
@@ -46,14 +49,19 @@ def forward_law(
     expected = f(*args)
     tangents = tangents_like(args, rng)
 
-    def check(along: str, moving: Any) -> None:
+    def compare(moving: Any) -> tuple[Line, Disagreement | None]:
         out, out_dot = f_jvp(args, moving)
         require_value(law, out, expected, tolerance)
         require_like(law.check, out_dot, expected, "the tangent of output")
         line = Line(f, args, moving)
         claimed, eps = claim(line, out_dot, expected)
-        found = find_disagreement(line, claimed, np.maximum(eps, largest_eps(moving)), tolerance)
+        eps = np.maximum(eps, largest_eps(moving))
+        return line, find_disagreement(line, claimed, eps, tolerance)
+
+    def check(along: str, moving: Any) -> None:
+        line, found = compare(moving)
         if found is not None and along:
+            found = explained(found, f, args, moving, lambda other: compare(other)[1] is None)
             law.fail(found, line.entry(found.position), f" along {along}")
         if found is not None:
             for path, single in directions(args, tangents, separate=True):
@@ -92,7 +100,7 @@ def reverse_law(
     expected = f(*args)
     out, pullback = f_vjp(*args)
     require_value(law, out, expected, tolerance)
-    cotangent = tangents_like(expected, rng)
+    cotangent = tangents_like(out, rng)
     gradient = pullback(cotangent)
     require_like(law.check, gradient, args, "the cotangent of args")
     scalar = paired(f, cotangent)
@@ -114,7 +122,11 @@ def reverse_law(
                 narrowed = compare(single)
                 if narrowed is not None:
                     entry, worst = search(compare, args, single_path)
-                    law.fail(worst or narrowed, entry, "")
+                    mended = explained(
+                        narrowed, f, args, single, lambda other: compare(other) is None
+                    )
+                    worst = replace(worst or narrowed, verdict=mended.verdict, why=mended.why)
+                    law.fail(worst, entry, "")
         law.fail(found, Entry(path or "args", ()), "")
 
 
@@ -153,6 +165,10 @@ def adjoint_law(
     gradient = pullback(cotangent)
     eps = max(map(eps_of, filter(is_differentiable, tree.leaves((args, out)))))
     _, out_size = pairing(cotangent, out)
+
+    def digits(moving: Any) -> float:
+        return relative_noise(Line(paired(f, cotangent), args, moving), out_size)
+
     for path, moving in directions(args, tangents_like(args, rng)):
         left, left_size = pairing(cotangent, jvp(f, args, moving)[1])
         right, right_size = pairing(gradient, moving)
@@ -165,7 +181,14 @@ def adjoint_law(
             input_size=out_size + largest(cotangent) * largest(moving),
             atol=tolerance.atol,
             rtol=tolerance.rtol,
+            digits=partial(digits, moving),
         )
+
+
+def relative_noise(line: Line, size: float) -> float:
+    """Rounding noise of a scalar φ, relative to the terms that it is a sum of; 1 at most."""
+    noise = float(noise_level(line).level[0])
+    return min(noise / size, 1.0) if size > 0 else 1.0
 
 
 def superposition_law(
@@ -184,12 +207,19 @@ def superposition_law(
 
     y = tangents_like(x, rng)
     at_x, at_y = f(x), f(y)
+
+    def digits(place: int, of_x: Any) -> float:
+        weights = [leaf * 0 if is_differentiable(leaf) else leaf for leaf in tree.leaves(at_x)]
+        weights[place] = tangents_like(of_x, np.random.default_rng(0))
+        weight = tree.unflatten(tree.structure(at_x), weights)
+        return relative_noise(Line(paired(f, weight), (x,), (y,)), pairing(weight, at_x)[1])
+
     together = f(tree.map(combined, x, y))
     require_like(law.check, at_y, at_x, "output")
     require_like(law.check, together, at_x, "output")
     leaves, _ = tree.flatten_with_path(at_x)
     rest = zip(tree.leaves(at_y), tree.leaves(together), strict=True)
-    for (path, of_x), (of_y, of_both) in zip(leaves, rest, strict=True):
+    for place, ((path, of_x), (of_y, of_both)) in enumerate(zip(leaves, rest, strict=True)):
         if is_differentiable(of_x) and np.size(of_x):
             size = np.max(np.abs(alpha * of_x) + np.abs(beta * of_y))
             entry = Entry(f"output{tree.keystr(path)}", ())
@@ -202,6 +232,7 @@ def superposition_law(
                 input_size=max(largest(x), largest(y)),
                 atol=atol,
                 rtol=rtol,
+                digits=partial(digits, place, of_x),
             )
 
 

@@ -21,6 +21,8 @@ __all__ = ["Disagreement", "Tolerance", "Verdict", "find_disagreement"]
 ERROR_SAFETY = 3.0
 # Errors of more than this part of the derivative's natural size are no excuse for a mismatch.
 MAX_RELATIVE_ERROR = 1e-3
+# More noise, as a part of the function, may be jumps very close by: then nothing is proved.
+MAX_NOISE = 1e-5
 # Rounding errors of the rule, as a multiple of those of the function.
 ROUNDING_SAFETY = 64.0
 
@@ -31,6 +33,7 @@ class Verdict(StrEnum):
     WRONG_RULE = "wrong rule"
     ILL_CONDITIONED = "ill-conditioned here"
     KINK = "kink here"
+    ONE_TRIANGLE = "one triangle is read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,9 @@ def find_disagreement(
         is_converged = np.isfinite(derivative.error) & (
             10 * derivative.error <= np.minimum(finite_claim, size)
         )
+        is_converged &= derivative.doubt == 0
+        nearby = np.maximum(np.abs(line.origin), derivative.scale * line.position / line.speed)
+        is_converged &= derivative.noise <= np.maximum(MAX_NOISE, 64 * line.eps) * nearby
         reasons = kinks(line, derivative, sides[0], sides[1], is_converged)
         is_kink = reasons != ""
         is_inaccurate = ~is_kink & ~is_converged
@@ -162,6 +168,11 @@ def inaccuracy(line: Line, derivative: LineDerivative, position: int) -> str:
     """Why the numerical derivative of an entry says little."""
     if not np.isfinite(line.origin[position]):
         return f"the function's own value is {line.origin[position]}"
+    if derivative.doubt[position]:
+        return (
+            "the function is a staircase: constant nearby, with jumps on both sides; unless these "
+            "are rounding errors, the derivative is 0"
+        )
     if not np.isfinite(derivative.error[position]):
         return "the difference quotients do not converge"
     if derivative.error[position] == abs(derivative.value[position]):

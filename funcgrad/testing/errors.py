@@ -32,7 +32,8 @@ class DerivativeCheckError(LawError):
         message: what a reader sees.
         law: the law that failed, e.g. `"jvp = numerical derivative"`.
         path: the key path of the leaf where it failed most, e.g. `"args[0]['w'][2]"`.
-        verdict: `"wrong rule"`, `"ill-conditioned here"` or `"kink here"`.
+        verdict: `"wrong rule"`, `"ill-conditioned here"`, `"kink here"` or
+            `"one triangle is read"`.
         mismatch: absolute difference of the two sides of the law there.
         error: estimated error of the numerical side there (0 where both sides are exact).
     """

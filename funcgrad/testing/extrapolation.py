@@ -20,7 +20,7 @@ import numpy as np
 
 from funcgrad.testing.line import Line, Vector
 
-__all__ = ["Limit", "central_limit", "noise_level", "one_sided_limit", "shortest_step"]
+__all__ = ["Limit", "Noise", "central_limit", "noise_level", "one_sided_limit", "shortest_step"]
 
 # Ratio of successive steps; not 2, which rounds the values of φ at two steps alike.
 RATIO = 1.9
@@ -51,17 +51,26 @@ class Limit:
     scale: Vector
 
 
-def noise_level(line: Line) -> tuple[Vector, Vector]:
-    """Rounding noise of each component of φ near t = 0, and where φ is a staircase.
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What the values of φ near t = 0 are worth, each field of shape (m,).
 
-    Args:
-        line: φ.
-
-    Returns:
-        The noise, an absolute size, at least half a unit in the last place of φ(0), shape (m,);
-        and whether φ is exactly constant nearby but changes by many small jumps further out, as
-        (10¹⁴ + x) − 10¹⁴ does: then nobody can tell the derivative.
+    Attributes:
+        level: rounding noise of φ, an absolute size, at least `least`.
+        least: half a unit in the last place of φ(0).
+        is_staircase: whether φ is exactly constant nearby, but changes by jumps further out on both
+            sides: as (10¹⁴ + x) − 10¹⁴ does, and as the slope of a sum of |x| does.
+        flat: how far φ is constant at least, where it is a staircase.
     """
+
+    level: Vector
+    least: Vector
+    is_staircase: Vector
+    flat: float
+
+
+def noise_level(line: Line) -> Noise:
+    """Rounding noise of each component of φ near t = 0, and where φ is a staircase."""
     delta = shortest_step(line)
     # Two sizes of windows: the quanta of a rounded function may happen to fit one of them.
     right, left = window(line, delta), window(line, -delta * math.sqrt(3))
@@ -75,7 +84,9 @@ def noise_level(line: Line) -> tuple[Vector, Vector]:
             coarse = np.fmax(coarse, np.min(sides, axis=0))
     is_staircase = is_flat & (coarse > 0)
     level = NOISE_SAFETY * np.where(is_staircase, coarse, level)
-    return np.maximum(level, line.eps / 2 * np.abs(line.origin)), is_staircase
+    least = line.eps / 2 * np.abs(line.origin)
+    flat = float(NOISE_POINTS[-1]) * delta
+    return Noise(np.maximum(level, least), least, is_staircase, flat)
 
 
 def window(line: Line, delta: float) -> Vector:

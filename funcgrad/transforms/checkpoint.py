@@ -36,7 +36,8 @@ def checkpoint(
 ) -> Callable[..., Any]:
     """The function, computed again in the reverse sweep: it keeps its arguments only.
 
-    Results and first derivatives are the same to the last bit, in any nesting of transforms.
+    Results are the same to the last bit, in any nesting of transforms; derivatives are, but for the
+    order in which the cotangents of a value that is used several times are added.
 
     Args:
         fun: function of arrays or pytrees of arrays.

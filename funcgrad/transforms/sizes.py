@@ -36,6 +36,9 @@ __all__ = [
 RECORD = 600
 """Bytes of a record with its tracer and scalars, by measurement."""
 
+LISTED = 1500
+"""Bytes of an operation in a program that is kept to be repeated, by measurement."""
+
 _UNITS = {
     "B": 1,
     **{f"{p}B": 10 ** (3 * i) for i, p in enumerate("kMGT", 1)},
@@ -337,8 +340,9 @@ def planned(body: Body, tape: Tape, budget: int | None) -> tuple[Replayed, list[
         raise BudgetError(
             f"checkpoint: budget={readable(budget)}, but {body.program.name} needs at least "
             f"{readable(enough)}{constants}: one of its operations, with what is alive beside it, "
-            f"takes that much. Without a checkpoint it would keep {readable(tape.total())}. Pass a "
-            "larger budget, or compute on smaller parts."
+            f"takes that much. Without a checkpoint it would keep {readable(tape.total())}. "
+            f"Besides, the list of its {count} operations takes about {readable(LISTED * count)}. "
+            "Pass a larger budget, use smaller parts, or write loops as scan(checkpoint=...)."
         )
     budget -= tape.held
     best = (float("inf"), least_cuts, 0)

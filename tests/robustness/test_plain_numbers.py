@@ -70,8 +70,9 @@ def test_the_message_says_which_conversion_and_both_ways_out() -> None:
     assert str(caught.value) == (
         f"float() of a traced value of shape () at {line_of(f)}, in <lambda>. The result would be "
         "a plain number without a derivative, which gives silently wrong gradients. Use the np.* "
-        "function in place of math.*, build arrays with np.stack([...]) or x.at[i].set(v) in place "
-        "of assignment, or convert stop_gradient(x) if no derivative is wanted."
+        "function in place of math.*, build arrays with np.stack([...]), write "
+        "y = funcgrad.numpy.at(y)[i].set(x) in place of the assignment y[i] = x into a plain array "
+        "y, or convert stop_gradient(x) if no derivative is wanted."
     )
 
 
@@ -127,7 +128,7 @@ def test_the_message_of_an_array_of_traced_values_names_the_ways_to_build_one() 
     f = lambda x: np.array([x[0], x[1]]).sum()  # noqa: E731
     with pytest.raises(TracerArrayConversionError) as caught:
         fg.grad(f)(X)
-    for part in ("np.stack([...])", "funcgrad.numpy.asarray(x)", "a.at[i].set(x)", line_of(f)):
+    for part in ("np.stack([...])", "funcgrad.numpy.asarray(x)", "at(a)[i].set(x)", line_of(f)):
         assert part in str(caught.value)
 
 
@@ -199,13 +200,13 @@ def test_writing_names_the_line_and_at(mode: str) -> None:
         mode,
         lambda x: operator.setitem(np.zeros(3), 0, x[0]),
         DroppedDerivativeError,
-        "x.at[i].set(v) in place of assignment",
+        "y = funcgrad.numpy.at(y)[i].set(x) in place of the assignment y[i] = x",
     )
     refused(
         mode,
         lambda x: operator.setitem(np.zeros(3), slice(None), x),
         (DroppedDerivativeError, TracerArrayConversionError),
-        "at[i].set",
+        "[i].set(x)",
     )
     refused(
         mode,
@@ -281,7 +282,10 @@ def cube(x: float) -> float:
 
 UNSUPPORTED: dict[str, tuple[Callable[..., Any], str]] = {
     "savetxt": (lambda x: np.savetxt(os.devnull, x), "numpy.savetxt"),
-    "frompyfunc": (lambda x: np.sum(np.frompyfunc(cube, 1, 1)(x)), "cube (vectorized)"),
+    "frompyfunc": (
+        lambda x: np.sum(np.frompyfunc(cube, 1, 1)(x)),
+        "cube (vectorized), a ufunc of another library",
+    ),
 }
 
 

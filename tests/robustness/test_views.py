@@ -145,7 +145,9 @@ def test_every_operator_and_spelling_raises(run: str, symbol: str, code: str) ->
 
     with pytest.raises(TracerAssignmentError) as caught:
         RUNS[run](f)
-    for part in (f"x {symbol} y", "model.py:2", "a.at[idx].set(...)", f"x = x {symbol[:-1]} y"):
+    method = {"+=": "add", "-=": "subtract", "*=": "multiply", "/=": "divide", "**=": "power"}
+    update = f"a = a.at[idx].{method.get(symbol, 'set')}("
+    for part in (f"x {symbol} y", "model.py:2", update, f"x = x {symbol[:-1]} y"):
         assert part in str(caught.value)
 
 

@@ -107,6 +107,12 @@ def _arange(rng: Rng) -> Sample:
     )
 
 
+def _kaiser(rng: Rng) -> Sample:
+    count = int(rng.integers(0, 7))
+    beta = np.asarray(rng.uniform(0.2, 9.0), one_of(rng, np.float64, np.float32))[()]
+    return Sample(f"kaiser({count}, beta)", lambda xp, b: xp.kaiser(count, b), (beta,), plain=False)
+
+
 def _space(name: str, low: float) -> Generator:
     def generator(rng: Rng) -> Sample:
         whole = shape(rng, 0, 2)
@@ -353,6 +359,7 @@ GENERATORS: dict[str, Generator] = {
     "zeros_like": _like("zeros_like"),
     "ones_like": _like("ones_like"),
     "arange": _arange,
+    "kaiser": _kaiser,
     "linspace": _space("linspace", -2.0),
     "logspace": _space("logspace", -1.0),
     "geomspace": _space("geomspace", 0.5),
