@@ -142,6 +142,7 @@ def _value_and_grad(
     check_callable(transform, fun)
     check_mode(transform, disconnected)
     watchful = disconnected != ZERO
+    recording, inputs_of = (WatchfulRecording, _NamedInputs) if watchful else (Recording, _Inputs)
     selection = Selection.of(transform, argnums, argnames)
     plain = not selection.names
     single = selection.single_number
@@ -151,8 +152,8 @@ def _value_and_grad(
 
     @functools.wraps(fun)
     def both(*args: Any, **kwargs: Any) -> Any:
-        trace = WatchfulRecording(transform) if watchful else Recording(transform)
-        inputs = (_NamedInputs if watchful else _Inputs)(trace, holomorphic, allow_int)
+        trace = recording(transform)
+        inputs = inputs_of(trace, holomorphic, allow_int)
         call_args = list(args)
         call_kwargs = kwargs
         if simple and highest < len(args):
@@ -175,7 +176,7 @@ def _value_and_grad(
             if trace.guarded:
                 trace.check_unchanged()
             cts: list[Any] = [None] * len(records)
-            cts[out.index] = one_like(value)
+            cts[out.index] = ONE if type(value) is np.float64 else one_like(value)
             del out
             latest_first = iter(records.pop, None)
             sweep(expanded(latest_first, cts) if trace.expands else latest_first, cts)
@@ -204,6 +205,7 @@ def _named_result(selection: Selection, gradients: list[Any]) -> Any:
     return (gradients[0] if selection.single_number else tuple(gradients[:count])), named
 
 
+ONE = np.float64(1)
 _ARRAY: tuple[Any, int] = (None, 1)
 """Stands for the structure of an argument that is one array."""
 
