@@ -291,7 +291,7 @@ def test_a_plain_answer_from_a_batch_names_the_line_and_where(f: Any) -> None:
 
 
 def test_a_mask_of_a_batch_names_the_line() -> None:
-    f = lambda row: row[row > 0]  # noqa: E731  # one line, which the message names
+    f = lambda row: row[row > 0]  # one line, which the message names
     says(BatchedValueError, line_of(f), "shape depends on values")(
         lambda: fg.vmap(f)(np.ones((2, 3)))
     )

@@ -252,7 +252,7 @@ def test_five_nested_derivatives_are_right(derivative: Any) -> None:
 
 
 def test_mixed_nested_derivatives_are_right() -> None:
-    push = lambda f: lambda x: fg.jvp(f, (x,), (1.0,))[1]  # noqa: E731
+    push = lambda f: lambda x: fg.jvp(f, (x,), (1.0,))[1]
     mixed = push(fg.grad(push(fg.grad(push(lambda x: np.exp(2 * x))))))
     assert mixed(0.1) == pytest.approx(32 * np.exp(0.2))
     x = np.array([0.1, 0.2])

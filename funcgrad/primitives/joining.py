@@ -116,7 +116,7 @@ def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
 
 
 if hasattr(np, "row_stack"):  # an alias that NumPy will drop
-    implements(np.row_stack)(vstack)  # noqa: NPY201
+    implements(np.row_stack)(vstack)  # noqa: NPY201  # an old name, still there
 
 
 @implements_traced(np.hstack)

@@ -208,7 +208,7 @@ def _extremum_vjp(
         highest, ct = full(out, shape, axis, keepdims), full(ct, shape, axis, keepdims)
         if type(x) is type(highest) is type(ct) is np.ndarray and x.size > SMALL_FILL:
             chosen = x == highest
-            if np.count_nonzero(chosen) == highest.size and (highest == highest).all():  # noqa: PLR0124
+            if np.count_nonzero(chosen) == highest.size and (highest == highest).all():  # noqa: PLR0124  # NaN is not itself
                 return masked(chosen, ct)  # neither ties nor NaN: a third of the time
         chosen, ties = _chosen(highest, x, axis, ct.dtype)
         return where(chosen, ct / ties, 0)

@@ -96,7 +96,7 @@ def _double_precision() -> Iterator[None]:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_values_and_jacobians_are_jaxs(name: str) -> None:
     f, x = FUNCTIONS[name]
-    g = lambda x: f(_Jax(), x)  # noqa: E731
+    g = lambda x: f(_Jax(), x)
     value, jacobian = jax.jit(lambda x: (g(x), jax.jacrev(g)(x)))(x)  # in one piece: compiled once
     np.testing.assert_allclose(f(_Plain(), x), value, rtol=1e-11, atol=1e-12)
     for transform in (fg.jacrev, fg.jacfwd):

@@ -74,7 +74,7 @@ def test_the_diagonal_of_correlations_does_not_move():
 def test_a_correlation_cut_off_at_one_keeps_its_second_derivative():
     x = normal(7)
     for scale in (1.0, 3.0, 7.0, -2.0):  # rounding takes some of these correlations beyond 1
-        f = lambda y, c=scale: np.corrcoef(x, c * x + y)[0, 1]  # noqa: E731
+        f = lambda y, c=scale: np.corrcoef(x, c * x + y)[0, 1]
         y = np.zeros(7)
         assert np.max(np.abs(grad(f)(y))) < 1e-12
         centred = (x - np.mean(x)) / np.sqrt(np.sum((x - np.mean(x)) ** 2))

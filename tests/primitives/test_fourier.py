@@ -113,7 +113,7 @@ def test_lengths_of_minus_one_and_repeated_axes_are_differentiated(call: Any) ->
 
 def test_a_transform_and_its_inverse_have_the_identity_as_jacobian() -> None:
     x = normal(7)
-    there_and_back = lambda x: np.fft.irfft(np.fft.rfft(x), 7)  # noqa: E731  # used twice
+    there_and_back = lambda x: np.fft.irfft(np.fft.rfft(x), 7)  # used twice
     np.testing.assert_allclose(fg.jacrev(there_and_back)(x), np.eye(7), atol=1e-15)
     np.testing.assert_allclose(fg.jacfwd(there_and_back)(x), np.eye(7), atol=1e-15)
 

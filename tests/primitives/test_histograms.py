@@ -45,7 +45,7 @@ def test_nothing_counted_is_zeros():
 
 def test_examples_of_a_batch_are_counted_side_by_side():
     x, w = np.stack([BINS, BINS[::-1]]), np.stack([W, 2 * W])
-    f = lambda x, w: np.bincount(x, w, minlength=4)  # noqa: E731
+    f = lambda x, w: np.bincount(x, w, minlength=4)
     expected = np.stack([f(*row) for row in zip(x, w, strict=True)])
     np.testing.assert_array_equal(vmap(f)(x, w), expected)
     np.testing.assert_array_equal(vmap(f, (0, None))(x, W), [f(one, W) for one in x])
@@ -60,7 +60,7 @@ def test_a_batch_whose_lengths_depend_on_values_is_refused(minlength: int):
 
 
 def test_a_program_of_bincount_holds_where_the_length_is_the_same():
-    f = lambda x, w: np.bincount(x, w, minlength=4)  # noqa: E731
+    f = lambda x, w: np.bincount(x, w, minlength=4)
     program = make_program(f)(BINS, W)
     np.testing.assert_array_equal(program.evaluate(BINS[::-1].copy(), W)[0], f(BINS[::-1], W))
 
@@ -95,7 +95,7 @@ def test_edges_move_with_the_smallest_and_the_largest_element():
 
 
 def test_edges_move_with_a_traced_range():
-    f = lambda low, high: np.histogram_bin_edges(X, 4, (low, high))  # noqa: E731
+    f = lambda low, high: np.histogram_bin_edges(X, 4, (low, high))
     found = jacfwd(lambda low: fnp.histogram_bin_edges(X, 4, (low, 3.0)))(-1.0)
     np.testing.assert_allclose(found, [1.0, 0.75, 0.5, 0.25, 0.0], rtol=1e-15)
     np.testing.assert_array_equal(f(-1.0, 3.0), [-1, 0, 1, 2, 3])
@@ -159,7 +159,7 @@ def test_elements_on_edges_and_outside_fall_where_numpy_puts_them():
 
 def test_an_infinite_weight_outside_changes_nothing():
     w = np.array([1.0, np.inf])
-    f = lambda w: np.histogram(np.array([0.5, 9.0]), [0.0, 1.0], weights=w)[0]  # noqa: E731
+    f = lambda w: np.histogram(np.array([0.5, 9.0]), [0.0, 1.0], weights=w)[0]
     np.testing.assert_array_equal(jvp(f, (w,), (np.ones(2),))[1], [1.0])
 
 
@@ -184,7 +184,7 @@ def test_a_density_moves_with_traced_edges():
 
 def test_histograms_of_a_batch_are_those_of_its_examples():
     x, w = normal(3, 8), np.abs(normal(3, 8, seed=1))
-    f = lambda x, w: np.histogram(x, 4, weights=w)  # noqa: E731
+    f = lambda x, w: np.histogram(x, 4, weights=w)
     counts, edges = vmap(f)(x, w)
     for i in range(3):
         np.testing.assert_allclose(counts[i], f(x[i], w[i])[0], rtol=1e-14)
@@ -229,14 +229,14 @@ WEIGHTS = np.abs(normal(9))
 @pytest.mark.parametrize("bins", [2, [2, 3], [np.array([-3.0, 0.1, 3.0]), 2]])
 @pytest.mark.parametrize("density", [False, True])
 def test_histograms_of_points_by_weights_and_outer_points(bins: Any, density: bool):
-    f = lambda x, w: np.histogramdd(x, bins, density=density, weights=w)[0]  # noqa: E731
+    f = lambda x, w: np.histogramdd(x, bins, density=density, weights=w)[0]
     check(f, POINTS, WEIGHTS, batch=False, exact=False)
 
 
 def test_a_histogram_of_two_variables_is_that_of_their_points():
     x, y = POINTS.T
-    f = lambda x, y, w: np.histogram2d(x, y, [2, 3], weights=w)  # noqa: E731
-    g = lambda x, y, w: np.histogramdd([x, y], [2, 3], weights=w)[0]  # noqa: E731
+    f = lambda x, y, w: np.histogram2d(x, y, [2, 3], weights=w)
+    g = lambda x, y, w: np.histogramdd([x, y], [2, 3], weights=w)[0]
     np.testing.assert_array_equal(jvp(f, (x, y, WEIGHTS), (x, y, WEIGHTS))[0][0], g(x, y, WEIGHTS))
     check(lambda x, y, w: f(x, y, w)[1], x, y, WEIGHTS)
     check(lambda w: f(x, y, w)[0], WEIGHTS, exact=False)

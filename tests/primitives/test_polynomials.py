@@ -28,7 +28,7 @@ def test_a_product_is_the_convolution() -> None:
 
 
 def test_a_zero_in_front_is_cut_off_and_still_moves_the_others() -> None:
-    f = lambda e: np.polymul(np.stack([e, 1.0 + 0 * e]), np.array([1.0, 2.0]))  # noqa: E731
+    f = lambda e: np.polymul(np.stack([e, 1.0 + 0 * e]), np.array([1.0, 2.0]))
     np.testing.assert_array_equal(f(0.0), [1.0, 2.0])
     value, slope = fg.jvp(f, (0.0,), (1.0,))
     np.testing.assert_array_equal(value, [1.0, 2.0])
@@ -215,7 +215,7 @@ def test_pairs_of_complex_roots_have_the_derivative_of_the_formula() -> None:
 
 
 def test_the_second_derivative_of_a_root_is_that_of_the_formula() -> None:
-    largest = lambda c: np.max(np.roots(np.stack([1.0 + 0 * c, -3.0 + 0 * c, c])))  # noqa: E731
+    largest = lambda c: np.max(np.roots(np.stack([1.0 + 0 * c, -3.0 + 0 * c, c])))
     c = 1.25  # r = (3 + √(9 - 4 c)) / 2
     assert fg.grad(largest)(c) == pytest.approx(-((9 - 4 * c) ** -0.5), rel=1e-13)
     assert fg.grad(fg.grad(largest))(c) == pytest.approx(-2 * (9 - 4 * c) ** -1.5, rel=1e-12)

@@ -179,7 +179,7 @@ def test_each_example_of_a_batch_may_have_its_own_q(quantile: Any):
 
 def test_quantiles_have_the_same_jacobian_in_both_modes():
     x = normal(6)
-    f = lambda x: np.quantile(x * x, [0.1, 0.4, 0.9])  # noqa: E731
+    f = lambda x: np.quantile(x * x, [0.1, 0.4, 0.9])
     np.testing.assert_allclose(jacfwd(f)(x), jacrev(f)(x), rtol=1e-13)
 
 
@@ -197,7 +197,7 @@ WEIGHTED: list[Callable[..., Any]] = [np.quantile, np.nanquantile]
 @pytest.mark.parametrize("quantile", WEIGHTED)
 def test_a_weighted_quantile_is_the_element_at_which_the_weights_reach_q(quantile: Any):
     x, w = np.array([3.0, 1.0, 2.0]), np.array([1.0, 1.0, 2.0])
-    f = lambda x, w: quantile(x, 0.6, weights=w, method="inverted_cdf")  # noqa: E731
+    f = lambda x, w: quantile(x, 0.6, weights=w, method="inverted_cdf")
     by_x, by_w = grad(f, (0, 1))(x, w)
     assert f(x, w) == 2.0
     np.testing.assert_array_equal(by_x, [0, 0, 1])
@@ -211,20 +211,20 @@ def test_weighted_quantiles_are_numpys_at_every_weight(quantile: Any, q: Any):
     for _ in range(20):
         x, w = rng.normal(size=(3, 5)), rng.integers(0, 3, (3, 5)) * 1.0
         w[:, 2] += 1.0
-        f = lambda x, w=w: quantile(x, q, axis=1, weights=w, method="inverted_cdf")  # noqa: E731
+        f = lambda x, w=w: quantile(x, q, axis=1, weights=w, method="inverted_cdf")
         np.testing.assert_array_equal(jvp(f, (x,), (x,))[0], f(x))
         check(f, x)
 
 
 def test_weights_of_nan_do_not_count():
     x, w = np.array([np.nan, 1.0, 2.0]), np.array([9.0, 1.0, 2.0])
-    f = lambda x: np.nanquantile(x, 0.3, weights=w, method="inverted_cdf")  # noqa: E731
+    f = lambda x: np.nanquantile(x, 0.3, weights=w, method="inverted_cdf")
     np.testing.assert_array_equal(grad(f)(x), [0, 1, 0])
 
 
 def test_each_example_of_a_batch_may_have_its_own_weights():
     x, w = normal(4, 6), np.abs(normal(4, 6, seed=1))
-    f = lambda x, w: np.quantile(x, [0.2, 0.7], weights=w, method="inverted_cdf")  # noqa: E731
+    f = lambda x, w: np.quantile(x, [0.2, 0.7], weights=w, method="inverted_cdf")
     expected = np.stack([f(a, b) for a, b in zip(x, w, strict=True)])
     np.testing.assert_array_equal(vmap(f)(x, w), expected)
 

@@ -154,7 +154,7 @@ def test_a_position_out_of_range_is_an_error() -> None:
 def test_a_tall_matrix_has_one_diagonal_or_many(wrap: bool) -> None:
     expected = np.zeros((7, 2))
     np.fill_diagonal(expected, 3.0, wrap)
-    f = lambda v: fnp.fill_diagonal(np.zeros((7, 2)), v, wrap, inplace=False)  # noqa: E731
+    f = lambda v: fnp.fill_diagonal(np.zeros((7, 2)), v, wrap, inplace=False)
     np.testing.assert_array_equal(traced(f, 3.0), expected)
     assert fg.grad(lambda v: np.sum(f(v)))(3.0) == np.count_nonzero(expected)
 

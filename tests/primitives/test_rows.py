@@ -39,8 +39,8 @@ def test_rows_that_nobody_reads_have_cotangent_zero() -> None:
 
 
 def test_rows_are_differentiated_in_every_mode() -> None:
-    f = lambda x: sum(np.sum(r**k) for k, r in enumerate(rows(x), 1))  # noqa: E731  # a formula
-    g = lambda x: sum(np.sum(x[k - 1] ** k) for k in (1, 2, 3))  # noqa: E731  # a formula
+    f = lambda x: sum(np.sum(r**k) for k, r in enumerate(rows(x), 1))  # a formula
+    g = lambda x: sum(np.sum(x[k - 1] ** k) for k in (1, 2, 3))  # a formula
     for transform in (fg.grad, fg.jacfwd, fg.hessian):
         np.testing.assert_allclose(transform(f)(X), transform(g)(X))
     batch = np.stack([X, X + 1])
@@ -74,5 +74,5 @@ def test_examples_that_are_not_chosen_get_the_value_of_one_that_is() -> None:
 
 
 def test_a_stand_in_has_no_derivative() -> None:
-    f = lambda x: np.sum(fg.vmap(lambda c, x: stand_in(c, x) * x)(np.array([True, False]), x))  # noqa: E731
+    f = lambda x: np.sum(fg.vmap(lambda c, x: stand_in(c, x) * x)(np.array([True, False]), x))
     np.testing.assert_array_equal(fg.grad(f)(np.array([3.0, 5.0])), [3.0, 3.0])

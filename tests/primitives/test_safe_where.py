@@ -47,7 +47,7 @@ def test_a_row_of_a_matrix_is_chosen_by_vmap() -> None:
     rows = np.array([[0.0, 0.0], [3.0, 4.0]])
 
     def f(rows: Any) -> Any:
-        norm = lambda x: np.sqrt(np.sum(x * x))  # noqa: E731
+        norm = lambda x: np.sqrt(np.sum(x * x))
         return fg.vmap(lambda x: safe_where(np.any(x != 0), norm, x))(rows)
 
     slope = fg.grad(lambda rows: np.sum(f(rows)))(rows)

@@ -155,7 +155,7 @@ def test_empty_sets(name: str):
 
 def test_places_of_common_elements_are_numpys():
     found = []
-    f = lambda x: found.append(np.intersect1d(x, B, return_indices=True)[1:]) or np.sum(x)  # noqa: E731
+    f = lambda x: found.append(np.intersect1d(x, B, return_indices=True)[1:]) or np.sum(x)
     grad(f)(A)
     for one, other in zip(found[0], np.intersect1d(A, B, return_indices=True)[1:], strict=True):
         np.testing.assert_array_equal(one, other)
@@ -181,7 +181,7 @@ def test_a_program_with_unique_keeps_a_guard_on_its_shape():
 @pytest.mark.parametrize("invert", [False, True])
 def test_membership_is_a_constant_factor(invert: bool):
     x = np.array([[1.0, 2.0], [3.0, np.nan]])
-    f = lambda x: np.where(np.isin(x, B, invert=invert), x, 0)  # noqa: E731
+    f = lambda x: np.where(np.isin(x, B, invert=invert), x, 0)
     gradient = grad(lambda x: np.nansum(f(x)))(x)
     expected = np.isin(x, B, invert=invert) & ~np.isnan(x)
     np.testing.assert_array_equal(gradient, expected)
@@ -195,7 +195,7 @@ def test_each_example_of_a_batch_has_its_own_elements_or_members(axes: Any):
     x[0, 0, 0] = members[0, 0, 0] = np.nan
     args = [a if axis == 0 else a[0] for a, axis in zip((x, members), axes, strict=True)]
     for invert in (False, True):
-        f = lambda x, m, invert=invert: np.isin(x, m, invert=invert)  # noqa: E731
+        f = lambda x, m, invert=invert: np.isin(x, m, invert=invert)
         expected = [
             f(*(a[i] if axis == 0 else a for a, axis in zip(args, axes, strict=True)))
             for i in range(3)

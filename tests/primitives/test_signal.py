@@ -128,7 +128,7 @@ def test_one_point_is_a_constant() -> None:
 
 
 def test_the_period_of_the_data_is_differentiated() -> None:
-    f = lambda period: fnp.interp(2.6, XP, FP, period=period)  # noqa: E731  # used twice
+    f = lambda period: fnp.interp(2.6, XP, FP, period=period)  # used twice
     h = 1e-6
     expected = (f(3.5 + h) - f(3.5 - h)) / (2 * h)
     assert fg.grad(f)(3.5) == pytest.approx(expected, rel=1e-8)
@@ -204,7 +204,7 @@ def test_bessel_functions_are_those_of_scipy() -> None:
 
 
 def test_ends_of_a_difference_are_differentiated() -> None:
-    f = lambda a, p, q: np.diff(a, 2, prepend=p, append=q)  # noqa: E731
+    f = lambda a, p, q: np.diff(a, 2, prepend=p, append=q)
     check(f, normal(2, 3), normal(2, 1), normal(2, 2))
     slopes = fg.grad(lambda p: np.sum(np.diff(np.ones(3), prepend=p)))(2.0)
     assert slopes == -1.0
@@ -233,7 +233,7 @@ def test_the_slope_of_float32_values_stays_float32_with_places_in_float64() -> N
 
 
 def test_gradient_names_what_is_wrong_with_its_spacings() -> None:
-    f = lambda *spacings, **options: fg.grad(  # noqa: E731
+    f = lambda *spacings, **options: fg.grad(
         lambda x: np.sum(np.gradient(x, *spacings, **options))
     )(normal(3, 4))
     with pytest.raises(TypeError, match="3 spacings for 2 axes"):

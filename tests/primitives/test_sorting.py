@@ -228,7 +228,7 @@ def test_a_search_in_a_table_for_each_example_has_nan_at_the_end_as_in_numpy(sid
         tables[rng.random((6, length)) < 0.2] = np.nan
         tables = np.sort(tables)
         sought = np.append(rng.integers(-1, 5, (6, 2, 3)) * 1.0, np.full((6, 2, 1), np.nan), axis=2)
-        f = lambda t, x: np.searchsorted(t, x, side)  # noqa: E731
+        f = lambda t, x: np.searchsorted(t, x, side)
         expected = np.stack([f(*pair) for pair in zip(tables, sought, strict=True)])
         np.testing.assert_array_equal(vmap(f)(tables, sought), expected)
 
@@ -249,7 +249,7 @@ def test_a_search_for_no_examples_finds_nothing() -> None:
 def test_each_example_may_have_bins_of_its_own_that_rise_or_fall(right: bool) -> None:
     bins = np.array([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
     x = np.array([-1.0, 0.0, 0.5, 1.0, 2.0, 3.0])
-    f = lambda bins: np.digitize(x, bins, right)  # noqa: E731
+    f = lambda bins: np.digitize(x, bins, right)
     np.testing.assert_array_equal(vmap(f)(bins), [f(one) for one in bins])
     np.testing.assert_array_equal(vmap(f)(bins[1:2]), [f(bins[1])])
 
@@ -277,9 +277,9 @@ def test_sort_complex_sorts_the_last_axis_into_complex_numbers() -> None:
 def test_bits_of_examples_are_packed_side_by_side() -> None:
     x = normal(3, 2, 9) > 0
     for axis in (None, 0, -1):
-        f = lambda x, axis=axis: np.packbits(x, axis)  # noqa: E731
+        f = lambda x, axis=axis: np.packbits(x, axis)
         np.testing.assert_array_equal(vmap(f)(x), [f(one) for one in x])
-        g = lambda x, f=f, axis=axis: np.unpackbits(f(x), axis)  # noqa: E731
+        g = lambda x, f=f, axis=axis: np.unpackbits(f(x), axis)
         np.testing.assert_array_equal(vmap(g)(x), [g(one) for one in x])
 
 

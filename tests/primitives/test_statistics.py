@@ -28,7 +28,7 @@ DEVIATIONS: dict[str, Callable[[Any], Any]] = {
 def test_the_deviation_of_equal_values_has_derivative_zero(name: str, dtype: Any):
     x = TENTHS.astype(dtype) * (1 + 2j if dtype is np.complex128 else 1)
     if "around" in name:
-        f = lambda x: np.std(x, mean=x[:1] * 0 + x[0])  # noqa: E731
+        f = lambda x: np.std(x, mean=x[:1] * 0 + x[0])
         np.testing.assert_array_equal(jvp(f, (x,), (np.ones_like(x),))[1], 0)
         return
     np.testing.assert_array_equal(grad(DEVIATIONS[name])(x), np.zeros(3))
@@ -79,7 +79,7 @@ def test_a_given_mean_is_an_argument_of_its_own(function: Any):
 
 def test_variance_around_the_traced_mean_is_the_variance():
     x = normal(6)
-    f = lambda x: np.var(x, mean=np.mean(x, keepdims=True))  # noqa: E731
+    f = lambda x: np.var(x, mean=np.mean(x, keepdims=True))
     np.testing.assert_allclose(grad(f)(x), grad(np.var)(x), rtol=1e-13)
 
 

@@ -152,7 +152,7 @@ def test_grad_value_and_aux(f: Any, x: Any) -> None:
 @sizes
 @functions
 def test_aux_of_vjp_and_jvp(f: Any, x: Any) -> None:
-    g = lambda x: (f(x), (x, f(x)))  # noqa: E731
+    g = lambda x: (f(x), (x, f(x)))
     out, _, aux = fg.vjp(g, x, has_aux=True)
     separate((out, aux), x)
     x_dot = np.ones_like(x)
@@ -256,7 +256,7 @@ def test_scalars_give_numpy_scalars_and_arrays_without_axes_give_arrays(x: Any) 
 def test_inputs_of_any_layout_give_fresh_plain_arrays(make: Any) -> None:
     x = make(SMALL.copy())
     before, flags = x.copy(), str(x.flags)
-    f = lambda x: np.sum(np.sin(x) * x)  # noqa: E731
+    f = lambda x: np.sum(np.sin(x) * x)
     expected = np.asarray(np.cos(x) * x + np.sin(x))
     for found in (
         fg.grad(f)(x),

@@ -86,7 +86,7 @@ def test_every_use_of_a_leaked_value_raises_with_its_transform(run: str, use: st
 
 @runs
 def test_the_message_names_the_line_of_the_use_and_two_ways_out(run: str) -> None:
-    use = lambda k: k * 2.0  # noqa: E731  # one line, which the message names
+    use = lambda k: k * 2.0  # one line, which the message names
     with pytest.raises(LeakedTracerError) as caught:
         use(leaked_from(run))
     for part in (line_of(use), "has_aux=True", "stop_gradient(x)"):
@@ -202,7 +202,7 @@ def test_after_an_exception_the_value_is_closed_and_the_transform_works(run: str
 def test_after_a_refusal_the_same_transform_is_right(mode: str) -> None:
     with pytest.raises((FuncgradError, TypeError)):
         TRACED[mode](lambda x: float(x[0]))
-    f = lambda x: np.sum(np.sin(x) * x)  # noqa: E731
+    f = lambda x: np.sum(np.sin(x) * x)
     first = TRACED[mode](f)
     with pytest.raises((FuncgradError, TypeError)):
         TRACED[mode](lambda x: np.asarray(x).sum())

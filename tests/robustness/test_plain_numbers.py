@@ -64,7 +64,7 @@ def test_a_plain_number_is_refused_at_its_line(mode: str, name: str) -> None:
 
 
 def test_the_message_says_which_conversion_and_both_ways_out() -> None:
-    f = lambda x: math.sin(x) * x  # noqa: E731  # one line, which the message names
+    f = lambda x: math.sin(x) * x  # one line, which the message names
     with pytest.raises(DroppedDerivativeError) as caught:
         fg.grad(f)(1.0)
     assert str(caught.value) == (
@@ -77,7 +77,7 @@ def test_the_message_says_which_conversion_and_both_ways_out() -> None:
 
 
 def test_stop_gradient_gives_a_plain_number_in_nested_transforms() -> None:
-    f = lambda x: x * math.exp(fg.stop_gradient(x))  # noqa: E731
+    f = lambda x: x * math.exp(fg.stop_gradient(x))
     assert fg.grad(f)(1.0) == math.exp(1.0)
     assert fg.grad(fg.grad(f))(1.0) == 0.0
     assert fg.jvp(fg.grad(f), (1.0,), (1.0,)) == (math.exp(1.0), 0.0)
@@ -90,7 +90,7 @@ def test_float_of_any_shape_is_refused(shape: tuple[int, ...]) -> None:
 
 
 def test_integers_that_carry_no_derivative_convert() -> None:
-    f = lambda x: x[int(np.argmax(x))] * float(np.floor(x[2])) * len(range(np.argsort(x)[1]))  # noqa: E731
+    f = lambda x: x[int(np.argmax(x))] * float(np.floor(x[2])) * len(range(np.argsort(x)[1]))
     np.testing.assert_array_equal(fg.grad(f)(X), [0.0, 0.0, 2.0])
 
 
@@ -125,7 +125,7 @@ def test_a_plain_array_is_refused_at_its_line(mode: str, name: str) -> None:
 
 
 def test_the_message_of_an_array_of_traced_values_names_the_ways_to_build_one() -> None:
-    f = lambda x: np.array([x[0], x[1]]).sum()  # noqa: E731
+    f = lambda x: np.array([x[0], x[1]]).sum()
     with pytest.raises(TracerArrayConversionError) as caught:
         fg.grad(f)(X)
     for part in ("np.stack([...])", "funcgrad.numpy.asarray(x)", "at(a)[i].set(x)", line_of(f)):
@@ -219,7 +219,7 @@ def test_writing_names_the_line_and_at(mode: str) -> None:
 
 def test_a_hidden_cause_is_brought_to_light() -> None:
     """NumPy reports `a[0] = x` for a vector x as "setting an array element with a sequence"."""
-    f = lambda x: operator.setitem(np.zeros(3), 0, x)  # noqa: E731
+    f = lambda x: operator.setitem(np.zeros(3), 0, x)
     for run in TRACED.values():
         with pytest.raises((DroppedDerivativeError, BatchedValueError)) as caught:
             run(f)
@@ -299,7 +299,7 @@ def test_an_unsupported_function_is_named_with_its_line(mode: str, name: str) ->
 
 @modes
 def test_an_unknown_attribute_is_named_with_its_line(mode: str) -> None:
-    f = lambda x: x.strides  # noqa: E731
+    f = lambda x: x.strides
     with pytest.raises(AttributeError, match="a traced value has no attribute 'strides'") as caught:
         TRACED[mode](f)
     assert line_of(f) in str(caught.value)
@@ -401,7 +401,7 @@ class Foreign:
 
 @pytest.mark.parametrize("mode", DERIVATIVES)
 def test_an_operand_with_operators_of_its_own_is_asked(mode: str) -> None:
-    f = lambda x: np.sum(((x * Foreign()) + Foreign()) ** 2)  # noqa: E731
+    f = lambda x: np.sum(((x * Foreign()) + Foreign()) ** 2)
     np.testing.assert_allclose(DERIVATIVES[mode](f), 2 * X)
 
 

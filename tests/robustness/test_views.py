@@ -197,7 +197,7 @@ def test_numbers_taken_of_an_array_can_be_updated() -> None:
 
 
 def test_the_line_of_the_update_is_named() -> None:
-    f = lambda a: [row.__iadd__(1.0) for row in a]  # noqa: E731  # one line, which is named
+    f = lambda a: [row.__iadd__(1.0) for row in a]  # one line, which is named
     with pytest.raises(TracerAssignmentError) as caught:
         fg.grad(f)(A)
     assert line_of(f) in str(caught.value)

@@ -89,7 +89,7 @@ def relu_sum(x: Any) -> Any:
 def test_a_slope_of_a_piecewise_constant_function_is_refused(seed: int, slope: float) -> None:
     x = np.random.default_rng(seed).normal(size=20)
     gradient = fg.grad(relu_sum)
-    wrong = lambda p, t: (gradient(*p), slope * t[0])  # noqa: E731
+    wrong = lambda p, t: (gradient(*p), slope * t[0])
     with pytest.raises(DerivativeCheckError):
         check_jvp(gradient, wrong, (x,))
 

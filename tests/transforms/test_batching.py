@@ -73,7 +73,7 @@ def test_derivatives_inside_and_outside_are_those_of_the_mathematics(axes: Any, 
 
 def test_nested_vmaps_use_the_rule_for_the_inner_one() -> None:
     f = made()
-    both = lambda g: fg.vmap(fg.vmap(g, (0, None)), (None, 0))  # noqa: E731  # a formula
+    both = lambda g: fg.vmap(fg.vmap(g, (0, None)), (None, 0))  # a formula
     np.testing.assert_allclose(both(f)(XS, XS), both(plain)(XS, XS))
     assert CALLS == [(3, [True, False])]
     np.testing.assert_allclose(both(fg.grad(f))(XS, XS), both(fg.grad(plain))(XS, XS))

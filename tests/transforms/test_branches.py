@@ -124,16 +124,16 @@ def test_a_branch_that_an_example_did_not_take_leaves_no_trace_in_its_derivative
 
 def test_a_value_that_all_examples_share_has_a_derivative_without_those_not_taken() -> None:
     """Its cotangent is a sum over examples, which one undefined term would spoil."""
-    f = lambda w, x: cond(x > 0, lambda: w * np.log(x), lambda: w)  # noqa: E731  # a formula
-    total = lambda w: np.sum(fg.vmap(f, in_axes=(None, 0))(w, XS))  # noqa: E731
+    f = lambda w, x: cond(x > 0, lambda: w * np.log(x), lambda: w)  # a formula
+    total = lambda w: np.sum(fg.vmap(f, in_axes=(None, 0))(w, XS))
     assert fg.grad(total)(2.0) == pytest.approx(np.log(4) + np.log(9) + 2)
 
 
 @pytest.mark.filterwarnings("error")
 def test_two_levels_of_vmap_choose_for_each_pair_of_examples() -> None:
-    f = lambda x, y: cond(x > y, lambda: np.sqrt(x - y), lambda: 0.0 * x)  # noqa: E731
+    f = lambda x, y: cond(x > y, lambda: np.sqrt(x - y), lambda: 0.0 * x)
     xs, ys = np.array([0.0, 1.0, 2.0]), np.array([1.0, 1.0, 5.0, 0.0])
-    both = lambda g: fg.vmap(fg.vmap(g, (None, 0)), (0, None))  # noqa: E731
+    both = lambda g: fg.vmap(fg.vmap(g, (None, 0)), (0, None))
     above = xs[:, None] > ys
     distance = np.where(above, xs[:, None] - ys, 1.0)
     np.testing.assert_allclose(both(f)(xs, ys), np.where(above, np.sqrt(distance), 0))
@@ -173,14 +173,14 @@ def test_a_shared_operand_is_passed_on_as_it_is() -> None:
         seen.append(table.batched)
         return table[0] * x
 
-    f = lambda table, x: cond(x > 0, note, lambda _, x: -x, table, x)  # noqa: E731
+    f = lambda table, x: cond(x > 0, note, lambda _, x: -x, table, x)
     fg.vmap(f, in_axes=(None, 0))(np.ones(2), XS)
     assert seen == [False]
 
 
 def test_selection_works_inside_of_a_loop() -> None:
     def collatz(n: Any) -> Any:
-        step = lambda _, n: cond(n % 2 == 0, lambda n: n // 2, lambda n: 3 * n + 1, n)  # noqa: E731
+        step = lambda _, n: cond(n % 2 == 0, lambda n: n // 2, lambda n: 3 * n + 1, n)
         return fori_loop(0, 5, step, n)
 
     np.testing.assert_array_equal(
@@ -292,7 +292,7 @@ def test_a_value_from_elsewhere_is_welcome_where_it_was_made_in_the_branch() -> 
     f = UNSEEN["nested"]
     with pytest.raises(CapturedTracerError, match="cond: "):
         fg.vmap(f)(np.array([0.0, 4.0, 9.0, -1.0]))
-    made = lambda x: cond(x > 0, lambda: Model(x).root(), lambda: 0.0)  # noqa: E731  # a formula
+    made = lambda x: cond(x > 0, lambda: Model(x).root(), lambda: 0.0)  # a formula
     np.testing.assert_allclose(fg.vmap(fg.grad(made))(XS), SLOPES)
 
 
@@ -305,7 +305,7 @@ def test_a_value_from_elsewhere_is_welcome_where_all_examples_go_one_way(way: st
 
 
 def test_a_value_that_all_examples_share_may_come_from_anywhere() -> None:
-    f = lambda w, x: cond(x > 0, lambda: Model(w).x * x, Model(w).root)  # noqa: E731  # a formula
+    f = lambda w, x: cond(x > 0, lambda: Model(w).x * x, Model(w).root)  # a formula
     found = fg.vmap(fg.grad(f), in_axes=(None, 0))(4.0, XS)
     np.testing.assert_allclose(found, [0.25, 4, 0.25, 9])
 

@@ -82,7 +82,7 @@ def test_a_custom_jvp_around_it_gives_the_derivative_too() -> None:
 
 
 def test_a_derivative_without_a_rule_is_refused_in_both_modes() -> None:
-    f = lambda x: pure_callback(math.sin, NUMBER, x)  # noqa: E731  # a formula
+    f = lambda x: pure_callback(math.sin, NUMBER, x)  # a formula
     for run in (
         lambda: fg.grad(f)(1.0),
         lambda: fg.jvp(f, (1.0,), (1.0,)),
@@ -94,7 +94,7 @@ def test_a_derivative_without_a_rule_is_refused_in_both_modes() -> None:
 
 
 def test_results_that_are_integers_have_derivative_zero() -> None:
-    f = lambda x: pure_callback(math.floor, ShapeDtypeStruct((), int), x)  # noqa: E731
+    f = lambda x: pure_callback(math.floor, ShapeDtypeStruct((), int), x)
     assert fg.grad(lambda x: x * f(x))(2.5) == 2.0
     assert fg.jvp(lambda x: x * f(x), (2.5,), (1.0,))[1] == 2.0
 
@@ -115,7 +115,7 @@ def test_a_callback_that_computes_many_examples_is_called_once(
         seen.append((x.shape, y.shape))
         return x * y + 0 * (x + y)
 
-    f = lambda x, y: pure_callback(callback, NUMBER, x, y, vmap_method=method)  # noqa: E731
+    f = lambda x, y: pure_callback(callback, NUMBER, x, y, vmap_method=method)
     np.testing.assert_array_equal(fg.vmap(f, (0, None))(XS, 2.0), 2 * XS)
     found = fg.vmap(fg.vmap(f, (0, None)), (None, 0))(XS, XS[:2])
     np.testing.assert_array_equal(found, np.outer(XS[:2], XS))
@@ -129,7 +129,7 @@ def test_sequential_calls_see_one_example_each() -> None:
         seen.append((x.shape, w.shape))
         return x @ w
 
-    f = lambda x, w: pure_callback(callback, NUMBER, x, w, vmap_method="sequential")  # noqa: E731
+    f = lambda x, w: pure_callback(callback, NUMBER, x, w, vmap_method="sequential")
     x = np.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(fg.vmap(f, (0, None))(x, XS), x @ XS)
     assert seen == [((3,), (3,))] * 2
@@ -150,7 +150,7 @@ def test_a_program_calls_it_again() -> None:
         calls.append(x)
         return x * 2
 
-    f = lambda x: pure_callback(callback, NUMBER, x)  # noqa: E731  # a formula
+    f = lambda x: pure_callback(callback, NUMBER, x)  # a formula
     program = fg.make_program(f)(1.0)
     assert program(3.0) == 6.0
     assert calls == [1.0, 3.0]

@@ -71,7 +71,7 @@ def test_a_batching_rule_stands_in_a_checkpoint_that_keeps_values(policy: str) -
 
 
 def test_a_policy_can_keep_the_result_of_a_checkpoint_inside() -> None:
-    keep = lambda primitive, *_avals, **_params: primitive.name == "checkpoint"  # noqa: E731  # a policy
+    keep = lambda primitive, *_avals, **_params: primitive.name == "checkpoint"  # a policy
     f = fg.checkpoint(lambda x: np.sum(fg.checkpoint(np.sin)(x) ** 2), policy=keep)
     np.testing.assert_allclose(fg.grad(f)(X), np.sin(2 * X))
     np.testing.assert_allclose(fg.hessian(f)(X[0]), np.diag(2 * np.cos(2 * X[0])), atol=1e-15)
@@ -133,7 +133,7 @@ def test_a_budget_cuts_before_a_branch_in_a_jacobian() -> None:
 
 def test_a_scan_that_repeats_steps_may_branch_in_a_jacobian() -> None:
     def loop(x: Any, checkpoint: Any) -> Any:
-        step = lambda c, r: (np.sin(c) * r if np.sum(c) > 0 else c + r, None)  # noqa: E731
+        step = lambda c, r: (np.sin(c) * r if np.sum(c) > 0 else c + r, None)
         return np.sum(fg.scan(step, x, np.ones(6), checkpoint=checkpoint)[0])
 
     expected = fg.hessian(loop)(X[0], None)
@@ -157,7 +157,7 @@ def test_arrays_that_the_function_makes_by_itself_count_for_the_budget() -> None
 
 def test_arrays_that_the_steps_of_a_scan_make_count_for_the_budget() -> None:
     rng = np.random.default_rng(0)
-    step = lambda c, x: (np.tanh(c + x) * rng.random(1000), None)  # noqa: E731  # a step
+    step = lambda c, x: (np.tanh(c + x) * rng.random(1000), None)  # a step
 
     def loop(xs: Any, checkpoint: str) -> Any:
         return np.sum(fg.scan(step, np.zeros(1000), xs, checkpoint=checkpoint)[0])

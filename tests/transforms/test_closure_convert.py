@@ -11,7 +11,7 @@ from funcgrad.transforms.closure import closure_convert
 
 
 def test_a_function_without_traced_values_is_returned_as_it_is() -> None:
-    f = lambda x: 2 * x  # noqa: E731  # a formula
+    f = lambda x: 2 * x  # a formula
     converted, consts = closure_convert(f, 1.0)
     assert converted is f
     assert consts == []
@@ -26,7 +26,7 @@ def test_captured_values_are_found_wherever_they_are_read_from() -> None:
         assert len(consts) == 2
         return np.sum(converted(np.array([1.0, 2.0]), *consts) ** 2)
 
-    plain = lambda w, b: np.sum((np.tanh(w @ np.array([1.0, 2.0])) + b) ** 2)  # noqa: E731
+    plain = lambda w, b: np.sum((np.tanh(w @ np.array([1.0, 2.0])) + b) ** 2)
     args = np.array([[0.1, 0.2], [0.3, -0.4]]), np.array([0.5, 0.6])
     for found, expected in zip(
         fg.grad(f, (0, 1))(*args), fg.grad(plain, (0, 1))(*args), strict=True
@@ -69,7 +69,7 @@ def test_it_works_in_every_transform() -> None:
         converted, consts = closure_convert(lambda d: {"y": w * d["x"] + np.sin(w)}, {"x": 1.0})
         return converted({"x": 2.0}, *consts)["y"]
 
-    plain = lambda w: 2 * w + np.sin(w)  # noqa: E731  # a formula
+    plain = lambda w: 2 * w + np.sin(w)  # a formula
     ws = np.array([0.5, 1.5])
     assert fg.grad(f)(0.5) == pytest.approx(2 + np.cos(0.5))
     assert fg.jvp(f, (0.5,), (1.0,))[1] == pytest.approx(2 + np.cos(0.5))

@@ -59,7 +59,7 @@ def test_what_all_examples_share_counts_once_for_each() -> None:
 
 
 def test_python_can_ask_for_a_sum_because_all_examples_share_it() -> None:
-    f = lambda x: x if psum(x, "i") > 0 else -x  # noqa: E731  # a formula
+    f = lambda x: x if psum(x, "i") > 0 else -x  # a formula
     np.testing.assert_array_equal(over(f, XS), XS)
     with pytest.raises(BatchedValueError):
         over(lambda x: x if axis_index("i") > 0 else -x, XS)
@@ -151,8 +151,8 @@ def test_integers_and_booleans_stay_what_they_are() -> None:
 
 
 def test_a_gradient_outside_of_vmap_is_that_of_the_whole_computation() -> None:
-    f = lambda xs: np.sum(over(lambda x: np.sin(x) * psum(x**2, "i") / pmax(x, "i"), xs))  # noqa: E731
-    plain = lambda xs: np.sum(np.sin(xs)) * np.sum(xs**2) / np.max(xs)  # noqa: E731
+    f = lambda xs: np.sum(over(lambda x: np.sin(x) * psum(x**2, "i") / pmax(x, "i"), xs))
+    plain = lambda xs: np.sum(np.sin(xs)) * np.sum(xs**2) / np.max(xs)
     np.testing.assert_allclose(fg.grad(f)(XS), fg.grad(plain)(XS))
     np.testing.assert_allclose(fg.hessian(f)(XS), fg.hessian(plain)(XS))
     np.testing.assert_allclose(fg.jvp(f, (XS,), (XS,))[1], fg.jvp(plain, (XS,), (XS,))[1])
@@ -183,7 +183,7 @@ def test_a_shared_value_gets_the_gradient_of_all_examples_in_each() -> None:
 
 def test_second_derivatives_inside_of_vmap() -> None:
     """y = Σ x³: reverse over reverse of the sum over all results, 3 · 3x², then 3 · 18x."""
-    f = lambda x: psum(x**3, "i")  # noqa: E731  # a formula
+    f = lambda x: psum(x**3, "i")  # a formula
     np.testing.assert_allclose(over(fg.grad(f), XS), 9 * XS**2)
     np.testing.assert_allclose(over(fg.grad(fg.grad(f)), XS), 18 * XS)
 
@@ -222,7 +222,7 @@ def test_collectives_work_inside_of_functions_with_their_own_rules() -> None:
         total = psum(x, "i")
         return x / total, x_dot / total - x * psum(x_dot, "i") / total**2
 
-    plain = lambda xs: xs / np.sum(xs)  # noqa: E731  # a formula
+    plain = lambda xs: xs / np.sum(xs)  # a formula
     np.testing.assert_allclose(over(share, XS), plain(XS))
     found = fg.jacrev(lambda xs: over(share, xs))(XS)
     np.testing.assert_allclose(found, fg.jacrev(plain)(XS), atol=1e-15)
@@ -232,7 +232,7 @@ def test_collectives_work_inside_of_functions_with_their_own_rules() -> None:
     scaled.defvjp(
         lambda x: (x * psum(x, "i"), x), lambda x, ct: (ct * psum(x, "i") + psum(ct * x, "i"),)
     )
-    f = lambda xs: np.sum(over(scaled, xs) * XS)  # noqa: E731  # a formula
+    f = lambda xs: np.sum(over(scaled, xs) * XS)  # a formula
     np.testing.assert_allclose(fg.grad(f)(XS), fg.grad(lambda xs: np.sum(xs * XS) * np.sum(xs))(XS))
 
 

@@ -67,7 +67,7 @@ def test_vmap_is_the_loop_over_examples(program: Program, seed: int) -> None:
 @given(PROGRAMS, SEEDS)
 def test_vmap_of_vmap_is_the_loop_over_examples(program: Program, seed: int) -> None:
     xs, shifts = rows(seed), np.array([-0.5, 0.5])
-    f = lambda shift, x: run(program, x + shift, Ours)  # noqa: E731  # a formula
+    f = lambda shift, x: run(program, x + shift, Ours)  # a formula
     found = fg.vmap(fg.vmap(f, in_axes=(None, 0)), in_axes=(0, None))(shifts, xs)
     same(found, [[run(program, x + shift, Python) for x in xs] for shift in shifts])
 

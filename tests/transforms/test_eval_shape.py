@@ -57,7 +57,7 @@ def test_shapes_and_dtypes_are_those_of_the_result(name: str, dtype: Any) -> Non
 
 
 def test_python_numbers_stay_weak() -> None:
-    f = lambda x, k: x * k  # noqa: E731  # a formula
+    f = lambda x, k: x * k  # a formula
     assert eval_shape(f, Shape((2,), np.float32), 2.0) == Shape((2,), np.float32)
     assert eval_shape(f, Shape((2,), np.float32), k=2) == Shape((2,), np.float32)
     assert eval_shape(f, 1, 2) == Shape((), int)

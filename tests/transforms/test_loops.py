@@ -188,7 +188,7 @@ def test_an_example_whose_values_are_not_finite_spoils_no_other() -> None:
 
 
 def test_a_nan_in_a_finished_example_stays_there() -> None:
-    f = lambda x: while_loop(lambda x: x > 1, lambda x: x / 2, x)  # noqa: E731  # a formula
+    f = lambda x: while_loop(lambda x: x > 1, lambda x: x / 2, x)  # a formula
     xs = np.array([np.nan, 8.0, 3.0])
     np.testing.assert_array_equal(fg.vmap(f)(xs), [np.nan, 1.0, 0.75])
     np.testing.assert_array_equal(fg.vmap(fg.grad(f))(xs), [1.0, 0.125, 0.25])
@@ -196,9 +196,9 @@ def test_a_nan_in_a_finished_example_stays_there() -> None:
 
 def test_a_shared_value_has_a_derivative_without_finished_examples() -> None:
     """w^k, where the examples take different numbers k of steps."""
-    f = lambda w, k: while_loop(lambda s: s[0] < k, lambda s: (s[0] + 1, s[1] * w), (0, 1.0))[1]  # noqa: E731
+    f = lambda w, k: while_loop(lambda s: s[0] < k, lambda s: (s[0] + 1, s[1] * w), (0, 1.0))[1]
     k = np.array([0, 1, 3])
-    total = lambda w: np.sum(fg.vmap(f, (None, 0))(w, k))  # noqa: E731
+    total = lambda w: np.sum(fg.vmap(f, (None, 0))(w, k))
     assert fg.grad(total)(2.0) == pytest.approx(0 + 1 + 3 * 4)
     np.testing.assert_allclose(fg.vmap(fg.grad(f), (None, 0))(2.0, k), [0, 1, 12])
     assert fg.hessian(total)(2.0) == pytest.approx(6 * 2)
@@ -217,7 +217,7 @@ def test_a_condition_that_all_examples_share_needs_no_mask() -> None:
 
 
 def test_bounds_that_differ_between_examples_count_for_each_of_them() -> None:
-    f = lambda lower, upper, x: fori_loop(lower, upper, lambda i, y: y * x + i, 1.0)  # noqa: E731
+    f = lambda lower, upper, x: fori_loop(lower, upper, lambda i, y: y * x + i, 1.0)
     lower, upper = np.array([0, 2, 1]), np.array([3, 4, 1])
     xs = np.array([2.0, 3.0, 5.0])
 
@@ -266,7 +266,7 @@ def test_a_program_of_a_batch_guards_how_many_steps_it_takes() -> None:
 
 def test_a_program_inside_of_vmap_holds_for_all_examples() -> None:
     np.testing.assert_allclose(fg.vmap(lambda x: fg.make_program(heron)(x)(x))(AS), np.sqrt(AS))
-    f = lambda x: fg.make_program(lambda x: halvings(x)[1])(x)(x * 1.25)  # noqa: E731
+    f = lambda x: fg.make_program(lambda x: halvings(x)[1])(x)(x * 1.25)
     np.testing.assert_array_equal(fg.vmap(f)(np.array([1.0, 3.0])), [0.625, 0.9375])
     with pytest.raises(GuardError, match="guard any"):
         fg.vmap(f)(np.array([1.0, 3.5]))

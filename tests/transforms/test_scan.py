@@ -323,7 +323,7 @@ def test_the_body_cannot_change_arrays_in_place() -> None:
         c += x
         return c, c
 
-    total = lambda c, x: np.sum(scan(step, c, x)[0])  # noqa: E731  # a formula
+    total = lambda c, x: np.sum(scan(step, c, x)[0])  # a formula
     with pytest.raises(TracerAssignmentError, match=r"scan: .*test_scan.py.*c = c \+ x in place"):
         scan(step, init, xs)
     for argnums in (0, 1, (0, 1)):
@@ -469,7 +469,7 @@ def test_what_is_of_no_use_is_named(call: Any, message: str) -> None:
 
 @pytest.mark.parametrize("batch_size", [None, 1, 2, 5, 9])
 def test_map_is_vmap(batch_size: int | None) -> None:
-    f = lambda x: {"a": x @ x, "b": np.sin(x[0])}  # noqa: E731  # a formula
+    f = lambda x: {"a": x @ x, "b": np.sin(x[0])}  # a formula
     found = map_rows(f, A, batch_size=batch_size)
     for name, expected in fg.vmap(f)(A).items():
         np.testing.assert_allclose(found[name], expected)
@@ -520,8 +520,8 @@ def test_prefixes_along_another_axis_of_a_tree() -> None:
 
 
 def test_the_gradient_of_prefix_products_is_that_of_cumprod() -> None:
-    f = lambda x: np.sum(np.sin(associative_scan(np.multiply, x)))  # noqa: E731  # a formula
-    g = lambda x: np.sum(np.sin(np.cumprod(x)))  # noqa: E731  # a formula
+    f = lambda x: np.sum(np.sin(associative_scan(np.multiply, x)))  # a formula
+    g = lambda x: np.sum(np.sin(np.cumprod(x)))  # a formula
     np.testing.assert_allclose(fg.grad(f)(X), fg.grad(g)(X))
     np.testing.assert_allclose(fg.hessian(f)(X), fg.hessian(g)(X), atol=1e-12)
     np.testing.assert_allclose(fg.vmap(fg.grad(f))(A[:, 0]), fg.vmap(fg.grad(g))(A[:, 0]))
@@ -551,7 +551,7 @@ def test_jax_computes_the_same() -> None:
     jnp = jax.numpy
 
     def f(xp: Any, scan: Any, w: Any, x: Any) -> Any:
-        step = lambda c, x: ((xp.tanh(w @ c[0] + x), c[1] + 1), c[0] * c[1])  # noqa: E731
+        step = lambda c, x: ((xp.tanh(w @ c[0] + x), c[1] + 1), c[0] * c[1])
         (last, _), ys = scan(step, (x[0], 1.0), x, reverse=True)
         return xp.sum(xp.sin(last)) + xp.sum(ys**2)
 

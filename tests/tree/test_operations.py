@@ -75,7 +75,7 @@ def test_map_passes_subtrees_that_stand_behind_a_leaf_of_the_first_tree() -> Non
 def test_none_in_a_prefix_can_be_a_leaf() -> None:
     axes = {"w": 0, "b": None}
     full = {"w": [1, 2], "b": (3, {"x": 4})}
-    is_leaf = lambda node: node is None  # noqa: E731 - the spelling of the documentation
+    is_leaf = lambda node: node is None
     assert tree.broadcast(axes, full, is_leaf) == [None, None, 0, 0]
     assert tree.broadcast(None, full, is_leaf) == [None] * 4
 
