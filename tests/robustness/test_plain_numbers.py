@@ -386,7 +386,7 @@ def test_what_an_array_refuses_a_traced_value_refuses(mode: str, f: Callable[...
 
 @modes
 def test_none_is_compared_as_any_other_object(mode: str) -> None:
-    TRACED[mode](lambda x: x[0] if x != None and (x == None) is False else 1 / 0)  # noqa: E711
+    TRACED[mode](lambda x: x[0] if x != None and (x == None) is False else 1 / 0)  # noqa: E711  # what is tested
 
 
 class Foreign:

@@ -41,4 +41,4 @@ def test_strategies_are_an_attribute_of_the_package() -> None:
 
 def test_other_names_are_no_attributes() -> None:
     with pytest.raises(AttributeError, match="no attribute 'strategy'"):
-        testing.strategy  # type: ignore[attr-defined]  # noqa: B018
+        testing.strategy  # type: ignore[attr-defined]  # noqa: B018  # there is none

@@ -54,7 +54,7 @@ def test_transpose_of_nothing_needs_the_inner_structure() -> None:
 
 def test_transpose_refuses_a_tree_in_the_place_of_a_structure() -> None:
     with pytest.raises(PytreeError, match=r"^transpose: outer is a list\. It must be a Structure"):
-        tree.transpose([0, 0], None, [{"a": 1}, {"a": 2}])  # type: ignore[arg-type]
+        tree.transpose([0, 0], None, [{"a": 1}, {"a": 2}])  # type: ignore[arg-type]  # refused
 
 
 def test_transpose_names_where_an_inner_tree_differs() -> None:

@@ -140,7 +140,7 @@ def test_a_type_cannot_be_registered_twice(cls: type) -> None:
 
 def test_an_object_that_is_no_class_cannot_be_registered() -> None:
     with pytest.raises(PytreeError, match=r"^register_static: was given 3, which is no class"):
-        tree.register_static(3)  # type: ignore[type-var]
+        tree.register_static(3)  # type: ignore[type-var]  # refused
 
 
 def test_a_subclass_of_a_registered_class_is_a_leaf() -> None:
@@ -217,7 +217,7 @@ def test_the_arguments_of_an_inner_functools_partial_are_no_leaves() -> None:
 def test_a_partial_is_immutable_and_survives_pickling() -> None:
     partial = Partial(function, 1, a=2)
     with pytest.raises(AttributeError, match=r"^Partial: cannot set 'func'"):
-        partial.func = print  # type: ignore[assignment]
+        partial.func = print  # type: ignore[assignment]  # refused
     assert pickle.loads(pickle.dumps(partial))() == partial()
 
 

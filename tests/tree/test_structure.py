@@ -65,7 +65,7 @@ def test_containers_of_different_types_have_different_structures() -> None:
 
 
 def test_the_hash_of_a_structure_with_unhashable_meta_data_says_where() -> None:
-    structure = tree.structure(Layer(1, 2, ["no", "hash"]))  # type: ignore[arg-type]
+    structure = tree.structure(Layer(1, 2, ["no", "hash"]))  # type: ignore[arg-type]  # a list on purpose
     with pytest.raises(TypeError, match="unhashable type") as caught:
         hash(structure)
     assert "has meta data without a hash" in caught.value.__notes__[0]

@@ -171,7 +171,7 @@ def largest_chunk(x: Any) -> int:
     """Bytes of the largest array that computing x makes."""
     sizes: list[int] = []
 
-    class Sizes(dask.callbacks.Callback):  # type: ignore[misc, name-defined]
+    class Sizes(dask.callbacks.Callback):  # type: ignore[misc, name-defined]  # dask is untyped
         def _posttask(self, *args: Any) -> None:
             result = args[1]
             if isinstance(result, np.ndarray):
