@@ -46,6 +46,7 @@ THIRD_PARTY: dict[str, str] = {
     "numpy": "funcgrad",
     "typing_extensions": "funcgrad",
     "hypothesis": "funcgrad.testing.strategies",
+    "safetensors": "funcgrad.compat.torch.files.tensors",
 }
 
 # Module-level state that changes after its module is imported, and why it has to.
@@ -63,7 +64,14 @@ MUTABLE_STATE: dict[str, str] = {
     "funcgrad.compat.torch.registry.MODULES": "functions, filled while the layer is imported",
     "funcgrad.compat.torch.elementary.UNARY": "functions, filled while the layer is imported",
     "funcgrad.compat.torch.node._CLASSES": "one class for each name of nodes, made when needed",
+    "funcgrad.compat.torch.files.allowed.USER": "classes in files, vouched for by the user",
+    "funcgrad.compat.torch.files.locations.PACKAGES": "devices in files, entered by the user",
+    "funcgrad.compat.torch.serialization.OPTIONS": "PyTorch's settings of saving and loading",
     "funcgrad.compat.torch.randomness._ZERO_SLOPES": "one operation for each kind of draw",
+    "funcgrad.compat.torch.distributions.kl._KL_REGISTRY": "divergences, filled by register_kl",
+    "funcgrad.compat.torch.nn.modules.hooks.GLOBAL": "hooks of all modules, entered by the user",
+    "funcgrad.compat.torch.pytrees.CUSTOM": "containers, entered by the user",
+    "funcgrad.compat.torch.utils.data._utils.worker._CURRENT": "which worker this process is",
     "funcgrad.compat.torch.autograd.functional_function._PRIMITIVES": (
         "one primitive for each user's Function"
     ),
@@ -73,7 +81,15 @@ MUTABLE_STATE: dict[str, str] = {
 PYTORCH_MODULES = frozenset(
     {
         "funcgrad.compat.torch.autograd.graph",
+        "funcgrad.compat.torch.distributions.transforms",
         "funcgrad.compat.torch.nn.functional",
+        "funcgrad.compat.torch.nn.modules.activation",
+        "funcgrad.compat.torch.nn.modules.loss",
+        "funcgrad.compat.torch.nn.modules.module",
+        "funcgrad.compat.torch.nn.modules.rnn",
+        "funcgrad.compat.torch.nn.modules.transformer",
+        "funcgrad.compat.torch.serialization",
+        "funcgrad.compat.torch.utils.data.dataloader",
     }
 )
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from tests.benchmarks import layer
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.report import ratios
 from tests.benchmarks.targets import TARGETS, Target
@@ -86,3 +87,11 @@ def test_the_report_divides_the_peers_time_by_funcgrads() -> None:
         }
     }
     assert "| W3 | 1 s | 2 s | 2 | 2.5 | 1 | met | - | 1.5 | - |" in ratios(measured)
+
+
+@pytest.mark.parametrize("name", layer.STEPS)
+def test_the_layer_trains_as_pytorch_does(name: str) -> None:
+    pytest.importorskip("torch")
+    found = layer.built(layer.STEPS[name])
+    own, peer = (found[contender][1] for contender in (layer.OWN, layer.PEER))
+    assert own == pytest.approx(peer, rel=layer.TOLERANCE)

@@ -86,11 +86,54 @@ def _softmax_value(x: Any, *, axis: Axes) -> Any:
 
 def softmax_of(x: Any, axis: Axes | int) -> Any:
     """softmax(x) of a plain array that is not empty."""
+    if type(x) is np.ndarray and x.size >= MANY and x.dtype in FLOATS:
+        weights = without_shift(x, axis)
+        if weights is not None:
+            return weights
     weights, norm = normalised(shifted(x, axis)[1], axis)
     if type(weights) is not np.ndarray:
         return weights / norm
     weights /= norm
     return weights
+
+
+NEAR = 30.0
+"""Exponentials of numbers up to here do not overflow, nor do their sums."""
+
+FAR = 1e-20
+"""Elements of a sum of this size that are no normal numbers are smaller than its rounding error."""
+
+MANY = 2048
+"""From how many elements on it pays to look whether a shift is needed."""
+
+
+def without_shift(x: Any, axis: Axes | int, out: Any = None) -> Any:
+    """softmax(x) of a plain array, without looking for the maximum of each row.
+
+    Args:
+        x: the array.
+        axis: over which to sum.
+        out: memory for the result.
+
+    Returns:
+        The result, or `None` if an exponential or a sum is too large or too small.
+    """
+    if not np.maximum.reduce(x, axis=None) <= NEAR:
+        return None
+    weights = np.exp(x, out=out)
+    sums = _sum_along(weights, axis)
+    if np.minimum.reduce(sums, axis=None) < FAR:
+        return None
+    weights /= sums
+    return weights
+
+
+def _sum_along(x: Any, axis: Axes | int) -> Any:
+    """Σ x with reduced axes kept; along the last one as a product of matrices."""
+    if axis not in (-1, (-1,)) or not x.flags.c_contiguous:
+        return _reduce(x, axis=axis, keepdims=True)
+    n = x.shape[-1]
+    return np.dot(x.reshape(-1, n), np.ones(n, x.dtype)).reshape(*x.shape[:-1], 1)
 
 
 def _log_softmax_value(x: Any, *, axis: Axes) -> Any:
@@ -136,6 +179,10 @@ def _softmax_jvp(y: Any, _x: Any, t: Any, *, axis: Axes) -> Any:
 
 def _softmax_pull(ct: Any, residuals: Any) -> Any:
     y, axis = residuals
+    if type(ct) is np.ndarray and type(y) is np.ndarray and axis in (-1, (-1,)):
+        part = ct - np.vecdot(ct, y)[..., None]
+        part *= y
+        return part
     return (ct - total(ct * y, axis)) * y
 
 

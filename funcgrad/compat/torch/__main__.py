@@ -1,11 +1,13 @@
 """`python -m funcgrad.compat.torch script.py [args]`: run a PyTorch script on the layer."""
 
+import os
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from funcgrad.compat.torch import install
+from funcgrad.compat.torch import install, respawned
 
 USAGE = "usage: python -m funcgrad.compat.torch script.py [arguments]"
 
@@ -41,6 +43,9 @@ def run(script: str, source: bytes) -> None:
     """Run a script as the module `__main__`."""
     module: Any = ModuleType("__main__")
     module.__file__ = script
+    # What processes that it spawns import in its place.
+    module.__spec__ = ModuleSpec(respawned.__name__, None)
+    os.environ[respawned.SCRIPT] = str(Path(script).resolve())
     module.__builtins__ = __builtins__
     sys.modules["__main__"] = module
     exec(compile(source, script, "exec"), vars(module))

@@ -16,8 +16,8 @@ from funcgrad.compat.torch.quick import OperandRule, operand_result
 __all__ = ["addbmm", "addmm", "addmv", "addr", "baddbmm"]
 
 
-def _addmm_rule(mask: tuple[bool, bool, bool]) -> OperandRule:
-    """Rule of x + a b: ct, summed to the shape of x, ct bᵀ and aᵀ ct."""
+def _addmm_rule(mask: tuple[bool, bool, bool], turned: bool) -> OperandRule:
+    """Rule of x + a b: ct, ct bᵀ and aᵀ ct; the last in columns if b is (the transpose of rows)."""
     kept = ((1,) if mask[2] else ()) + ((2,) if mask[1] else ())
 
     def pull(ct: Any, residuals: Any) -> Any:
@@ -30,15 +30,16 @@ def _addmm_rule(mask: tuple[bool, bool, bool]) -> OperandRule:
         if mask[1]:
             parts.append(np.dot(ct, b.T))
         if mask[2]:
-            parts.append(np.dot(a.T, ct))
+            parts.append(np.dot(ct.T, a).T if turned else np.dot(a.T, ct))
         return tuple(parts) if len(parts) > 1 else parts[0]
 
     return OperandRule(pull, mask, kept, ("self", "mat1", "mat2"))
 
 
 _FLAGS = (False, True)
-_ADDMM_RULES: dict[Any, OperandRule] = {
-    mask: _addmm_rule(mask) for mask in itertools.product(_FLAGS, _FLAGS, _FLAGS) if any(mask)
+_MASKS = [mask for mask in itertools.product(_FLAGS, _FLAGS, _FLAGS) if any(mask)]
+_ADDMM_RULES: dict[bool, dict[Any, OperandRule]] = {
+    turned: {mask: _addmm_rule(mask, turned) for mask in _MASKS} for turned in _FLAGS
 }
 _ADDMM = node_class("AddmmBackward0")
 
@@ -109,7 +110,8 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
         if bias.shape == shape or bias.shape in (shape[1:], (1, shape[1])):
             value = np.dot(v, w)
             value += bias
-            rules = _ADDMM_RULES if bias.shape == shape else _BIAS_RULES[bias.ndim]
+            turned = w.strides[0] < w.strides[1]
+            rules = _ADDMM_RULES[turned] if bias.shape == shape else _BIAS_RULES[bias.ndim, turned]
             return operand_result(_ADDMM, "Addmm", (input, mat1, mat2), value, rules)
     check_mm(mat1, mat2)
     if input.dtype is not mat1.dtype:
@@ -120,19 +122,25 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
     return addmm_op(input, mat1, mat2, beta=beta, alpha=alpha)
 
 
+MANY = 4096
+"""From how many elements on rows are added by a product of matrices."""
+
 _add: Any = np.add.reduce  # its stubs know no variable keepdims
 
 
-def _bias_rule(mask: tuple[bool, bool, bool], ndim: int) -> OperandRule:
+def _bias_rule(mask: tuple[bool, bool, bool], ndim: int, turned: bool) -> OperandRule:
     """As for a matrix; the cotangent of the bias is the sum over rows."""
-    rule = _ADDMM_RULES[mask]
+    rule = _ADDMM_RULES[turned][mask]
     if not mask[0]:
         return rule
     inner = rule.pull
 
     def summed(ct: Any) -> Any:
         if type(ct) is np.ndarray:
-            return _add(ct, axis=0, keepdims=ndim == 2)
+            if ct.size < MANY:
+                return _add(ct, axis=0, keepdims=ndim == 2)
+            sums = np.dot(np.ones(len(ct), ct.dtype), ct)
+            return sums[None] if ndim == 2 else sums
         return fnp.sum(ct, axis=0, keepdims=ndim == 2)
 
     def pull(ct: Any, residuals: Any) -> Any:
@@ -144,8 +152,10 @@ def _bias_rule(mask: tuple[bool, bool, bool], ndim: int) -> OperandRule:
     return OperandRule(pull, mask, rule.kept, rule.names)
 
 
-_BIAS_RULES: dict[int, dict[Any, OperandRule]] = {
-    ndim: {mask: _bias_rule(mask, ndim) for mask in _ADDMM_RULES} for ndim in (1, 2)
+_BIAS_RULES: dict[tuple[int, bool], dict[Any, OperandRule]] = {
+    (ndim, turned): {mask: _bias_rule(mask, ndim, turned) for mask in _MASKS}
+    for ndim in (1, 2)
+    for turned in _FLAGS
 }
 
 

@@ -14,6 +14,7 @@ from typing_extensions import override
 from funcgrad.compat.torch.node import Node, make_node, node_class
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import Trace, Tracer, bind
+from funcgrad.core.wengert import Partials
 
 __all__ = ["AMBIENT", "STEPWISE", "AmbientTracer", "connected", "is_saved"]
 
@@ -64,6 +65,8 @@ class _Ambient(Trace):
         if primitive.vjp is None:
             return out
         pull, residuals = primitive.vjp(out, values, active, params)
+        if type(out) is tuple and len(out) == 1:
+            pull = _of_first(pull)
         tracers = [arg for arg in args if type(arg) is AmbientTracer]
         rule = PrimitiveRule(primitive, params, list(args), active, pull, out)
         ports = tuple(t.port for t in tracers)
@@ -138,11 +141,18 @@ class PrimitiveRule:
         else:
             out = AmbientTracer(self.out, node, 0, [0, None])
         pull, residuals = self.primitive.vjp(out, self.args, self.mask, self.params)  # type: ignore[misc]  # it has one
+        if type(self.out) is tuple and len(self.out) == 1:
+            pull = _of_first(pull)
         return ct if pull is None else pull(ct, residuals)
 
     def saved_value(self, node: Node, name: str) -> Any:
         """Saved operands are not shown under PyTorch's names here."""
         raise AttributeError(f"'{node.name()}' object has no attribute '_saved_{name}'")
+
+
+def _of_first(pull: Any) -> Any:
+    """The pull of a tuple of one result, for the cotangent that its node is given."""
+    return lambda ct, kept: pull(ct if isinstance(ct, Partials) else Partials({0: ct}), kept)
 
 
 def is_saved(value: Any, residuals: Any) -> bool:

@@ -137,14 +137,18 @@ def _filled_like(
         kind: Any = type(input)
         word = kind.__name__ if kind.__module__ == "builtins" else f"numpy.{kind.__name__}"
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {word}")
-    return filled(
+    result = filled(
         name,
         value,
         (tuple(input._value.shape),),
         as_dtype(dtype, name) or input.dtype,
         requires_grad,
-        device or input._where,
+        device or input.device,
     )
+    source = input._value
+    if type(source) is np.ndarray and not (source.flags.c_contiguous or 0 in source.strides):
+        result._value = np.full_like(source, value, result._value.dtype)  # laid out likewise
+    return result
 
 
 zeros_like, ones_like = _like("zeros_like", 0), _like("ones_like", 1)

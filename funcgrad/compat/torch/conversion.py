@@ -1,6 +1,5 @@
-"""Other types, copies and pickles of a tensor."""
+"""Other types and devices of a tensor."""
 
-import copy
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -245,55 +244,15 @@ def detach_(self: Tensor) -> Tensor:
 
 Tensor.detach_ = detach_  # type: ignore[attr-defined]  # as above
 
-NO_DEEPCOPY = (
-    "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at "
-    "the moment. Copy tensor.detach(), or use tensor.clone() inside the graph."
-)
+
+def module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
+    """This tensor with the values of another one, or that one: what `load_state_dict` takes."""
+    if assign:
+        return other.detach()
+    return self.copy_(other).detach()  # type: ignore[attr-defined,no-any-return]  # entered
 
 
-def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
-    if self._node is not None:
-        raise RuntimeError(NO_DEEPCOPY)
-    if id(self) in memo:
-        return memo[id(self)]  # type: ignore[no-any-return]  # a tensor
-    result: Tensor = object.__new__(type(self))
-    memo[id(self)] = result
-    result._value = np.array(self._array())
-    result._cell = [0, None]
-    result._requires = self._requires
-    result._dtype = self._dtype
-    if self._grad is not None:
-        result._grad = copy.deepcopy(self._grad, memo)
-    for name, value in self.__dict__.items():
-        if not name.startswith("_"):
-            result.__dict__[name] = copy.deepcopy(value, memo)
-    return result
-
-
-def _rebuild(
-    cls: type | None, array: Any, kind: str, requires_grad: bool, rest: dict[str, Any]
-) -> Any:
-    result: Any = object.__new__(cls or Tensor)
-    result._value = array
-    result._cell = [0, None]
-    result._requires = requires_grad
-    if kind == "bfloat16":
-        result._dtype = BFLOAT16
-    result.__dict__.update(rest)
-    return result
-
-
-def _reduce(self: Tensor, _protocol: int = 2) -> Any:
-    kind: Any = type(self)
-    rest = {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
-    array = np.array(self._array())
-    return _rebuild, (
-        None if kind is Tensor else kind,
-        array,
-        self.dtype.name,
-        self._requires,
-        rest,
-    )
+Tensor.module_load = module_load  # type: ignore[attr-defined]  # as above
 
 
 def _array_wrap(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
@@ -303,17 +262,3 @@ def _array_wrap(self: Tensor, array: Any, context: Any = None, return_scalar: bo
 
 
 Tensor.__array_wrap__ = _array_wrap  # type: ignore[attr-defined]  # as above
-
-
-def _shallow(self: Tensor) -> Tensor:
-    """A leaf that shares the memory."""
-    kind: Any = type(self)
-    rest = {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
-    result: Tensor = _rebuild(kind, self._array(), self.dtype.name, self._requires, rest)
-    result._cell = self._cell
-    return result
-
-
-Tensor.__copy__ = _shallow  # type: ignore[attr-defined]  # as above
-Tensor.__deepcopy__ = _deepcopy  # type: ignore[attr-defined]  # as above
-Tensor.__reduce_ex__ = _reduce  # type: ignore[method-assign,assignment]  # as above

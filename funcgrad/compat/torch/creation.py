@@ -20,7 +20,7 @@ from funcgrad.compat.torch.dtypes import (
     promote_types,
 )
 from funcgrad.compat.torch.op import rounded
-from funcgrad.compat.torch.state import SETTINGS
+from funcgrad.compat.torch.state import SETTINGS, STATE
 from funcgrad.compat.torch.tensor import METHODS, Tensor, holder, plain_array
 from funcgrad.core.tracer import Tracer
 
@@ -30,15 +30,17 @@ BFLOAT16 = DTYPES["bfloat16"]
 
 
 def made(
-    array: Any, kind: dtype | None = None, requires_grad: bool = False, where: Any = None
+    array: Any, kind: dtype | None = None, requires_grad: bool = False, where: Any = CPU
 ) -> Tensor:
-    """A new tensor around an array that nobody else holds."""
+    """A new tensor around an array that nobody else holds; `None` is the default device."""
     if kind is not None and array.dtype != kind.numpy:
         array = np.asarray(array).astype(kind.numpy)
     result = holder(array if kind is not BFLOAT16 else np.asarray(rounded(array)))
     if kind is BFLOAT16:
         result._dtype = kind
-    if where is not None:
+    if where is None:
+        where = STATE.device
+    if where is not None and where is not CPU:
         found = check_device(where)
         if found is not CPU and found != CPU:
             result._where = found
@@ -145,6 +147,8 @@ def _leaves(data: Any, shape: tuple[int, ...], dim: int, out: list[Any]) -> None
         return
     if dim == len(shape):
         if isinstance(data, str):
+            if out:
+                raise TypeError("new(): invalid data type 'str'")
             raise ValueError("too many dimensions 'str'")
         if isinstance(data, Sequence):
             raise TypeError(f"'{type(data).__name__}' object cannot be interpreted as an integer")
@@ -319,7 +323,7 @@ def from_numpy(ndarray: Any) -> Tensor:
 
 def filled(
     function: str, value: Any, sizes: Sequence[Any], kind: dtype, requires_grad: bool = False,
-    where: Any = None,
+    where: Any = CPU,
 ) -> Tensor:  # fmt: skip
     """A tensor of one value, of sizes given one by one or as one sequence."""
     shape = sizes_of(sizes, function)

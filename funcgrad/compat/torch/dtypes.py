@@ -298,13 +298,6 @@ class device:
     def __reduce__(self) -> tuple[Any, ...]:
         return (_device, (self.type, self.index))
 
-    def __enter__(self) -> "device":
-        check_device(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
 
 def _device(type: str, index: int | None) -> device:
     return device(type, index)

@@ -15,6 +15,7 @@ from funcgrad.compat.torch.linalg import check_matrices
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.registry import MODULES
 from funcgrad.compat.torch.returns import return_type
+from funcgrad.compat.torch.state import STATE
 from funcgrad.compat.torch.tensor import Tensor, plain_array
 from funcgrad.core.tracer import plain_value
 
@@ -293,7 +294,7 @@ _geqrf = return_type("geqrf", "a tau")
 
 def geqrf(input: Tensor) -> Any:
     """The QR decomposition as LAPACK gives it: R with the reflections below it, and their τ."""
-    if input._requires:
+    if input._requires and STATE.grad:
         raise RuntimeError("the derivative for 'geqrf' is not implemented.")
     below, tau = np.linalg.qr(plain_array(input, "geqrf"), mode="raw")
     return _geqrf(made(np.swapaxes(below, -1, -2).copy(), input.dtype), made(np.array(tau)))

@@ -56,6 +56,7 @@ def register_hook(self: Tensor, hook: Callable[[Any], Any]) -> RemovableHandle:
             )
         return conjugated(payload_of(result) if create_graph else result._value)
 
+    call.hook = hook  # type: ignore[attr-defined]  # named when the tensor is pickled
     return RemovableHandle(_hooks_at(self).of_tensor(self._port), call)
 
 

@@ -22,6 +22,7 @@ from funcgrad.compat.torch.inplace import (
     overwrite,
     written,
 )
+from funcgrad.compat.torch.keeping import keep_before_write
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.quick import LinearRule, linear_result
 from funcgrad.compat.torch.shapes import alias_op, expand, select_op, slice_op, unsqueeze_op
@@ -143,9 +144,9 @@ def _split_key(x: Tensor, key: Any, *, always: bool = True) -> tuple[Tensor, lis
         elif part is None:
             view = unsqueeze_op(view, dim=dim)
             dim += 1
-        elif part is True or part is False:
+        elif part is True or part is False or _is_flag(part):
             view = unsqueeze_op(view, dim=dim)
-            dim = _enter(indices, dim, make_tensor([part]))
+            dim = _enter(indices, dim, make_tensor([bool(part)]))
         elif isinstance(part, slice):
             view = _sliced(view, dim, part)
             dim += 1
@@ -163,6 +164,16 @@ def _axes_taken(part: Any) -> int:
     if isinstance(part, Tensor):
         return part.ndim if part.dtype in _MASKS else 1
     return part.ndim if isinstance(part, np.ndarray) and part.dtype == np.bool_ else 1
+
+
+def _is_flag(part: Any) -> bool:
+    """Whether a part of a key is a boolean tensor without axes."""
+    return (
+        isinstance(part, Tensor)
+        and part.dtype is _MASKS[0]
+        and isinstance(part._value, np.ndarray | np.generic)
+        and not part.ndim
+    )
 
 
 def _as_number(part: Any) -> int | None:
@@ -391,6 +402,7 @@ def index_put_(
     array = self._array()
     if overlaps(array):
         raise RuntimeError(OVERLAP)
+    keep_before_write(self)
     array[_key_of(None, *places, lead=lead)] = values._value
     return written(self, node)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad.compat.torch.dtypes import can_cast
+from funcgrad.compat.torch.keeping import keep_before_write
 from funcgrad.compat.torch.levels import LEVELS, check_batched, is_input, with_values
 from funcgrad.compat.torch.node import Node, make_node, node_class
 from funcgrad.compat.torch.op import Op
@@ -127,6 +128,8 @@ def overwrite(tensor: Tensor, result: Tensor) -> Tensor:
     array = tensor._array()
     if overlaps(array):
         raise RuntimeError(OVERLAP)
+    if tensor._node is not None or tensor._base is not None:
+        keep_before_write(tensor)
     np.copyto(array, value)
     tensor._cell[0] += 1
     if not result._requires and tensor._requires and STATE.grad:
@@ -166,6 +169,7 @@ def write(tensor: Tensor, values: Any, node: Node | None) -> Tensor:
     array = tensor._array()
     if overlaps(array):
         raise RuntimeError(OVERLAP)
+    keep_before_write(tensor)
     np.copyto(array, values, casting="unsafe")
     return written(tensor, node)
 

@@ -241,6 +241,8 @@ def _chosen_with_replacement(
     generator: Generator, weights: Array, num_samples: int
 ) -> NDArray[np.int64]:
     wide = weights if weights.dtype == np.float64 else weights.astype(np.float32, copy=False)
+    if not weights.shape[-1]:
+        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     rows = wide.reshape(-1, weights.shape[-1])
     if bool((rows < 0).any()):
         raise RuntimeError("invalid multinomial distribution (encountering probability entry < 0)")

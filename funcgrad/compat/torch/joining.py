@@ -35,9 +35,8 @@ def _listed(tensors: Any, name: str) -> list[Any]:
         )
     for i, tensor in enumerate(tensors):
         if not isinstance(tensor, Tensor):
-            raise TypeError(
-                f"expected Tensor as element {i} in argument 0, but got {type(tensor).__name__}"
-            )
+            kind = "numpy." * isinstance(tensor, np.ndarray | np.generic) + type(tensor).__name__
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {kind}")
     return list(tensors)
 
 

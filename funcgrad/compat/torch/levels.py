@@ -147,11 +147,11 @@ def is_input(value: Any) -> bool:
     return False
 
 
-def check_batched(old: Any, new: Any) -> None:
+def check_batched(old: Any, new: Any, message: str = "") -> None:
     """Refuse to write values that differ between examples where there is one for all.
 
     Raises:
-        RuntimeError: for these.
+        RuntimeError: for these, with the message.
     """
     value = new
     while isinstance(value, Tracer):
@@ -160,7 +160,7 @@ def check_batched(old: Any, new: Any) -> None:
             while isinstance(own, Tracer) and own.owner is not value.owner:
                 own = own.value
             if not (isinstance(own, BatchTracer) and own.batched):
-                raise RuntimeError(BATCHED)
+                raise RuntimeError(message or BATCHED)
         value = value.value
 
 

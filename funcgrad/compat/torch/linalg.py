@@ -95,16 +95,24 @@ def _singular(matrix: Any) -> str:
     )
 
 
-def _indefinite(matrix: Any) -> str:
+def _minor(matrix: Any) -> int:
+    """The order of the first leading minor that is not positive, or 0."""
     for order in range(1, len(matrix) + 1):
         try:
             np.linalg.cholesky(matrix[:order, :order])
         except np.linalg.LinAlgError:
-            return (
-                "The factorization could not be completed because the input is not "
-                f"positive-definite (the leading minor of order {order} is not positive-definite)."
-            )
-    return ""
+            return order
+    return 0
+
+
+def _indefinite(matrix: Any) -> str:
+    order = _minor(matrix)
+    if not order:
+        return ""
+    return (
+        "The factorization could not be completed because the input is not "
+        f"positive-definite (the leading minor of order {order} is not positive-definite)."
+    )
 
 
 # --- determinants and inverses ----------------------------------------------------------------
@@ -279,9 +287,19 @@ def cholesky(A: Any, *, upper: bool = False) -> Any:
 
 
 def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> Any:
-    """The triangular factor, and 0."""
-    factor = cholesky(A, upper=upper)
-    return _cholesky_ex(factor, made(np.zeros(A._value.shape[:-2], np.int32)))
+    """The triangular factor, and 0; or nan, and the order of the first minor that is not > 0."""
+    try:
+        factor, orders = cholesky(A, upper=upper), np.zeros(A._value.shape[:-2], np.int32)
+    except LinAlgError:
+        if check_errors:
+            raise
+        orders = np.array([_minor(one) for one in _batches(A)[0]], np.int32)
+        orders = orders.reshape(A._value.shape[:-2])
+        wrong = made(np.asarray(orders != 0)[..., None, None])
+        unit: Any = made(np.eye(A._value.shape[-1], dtype=A._value.dtype))
+        factor = cholesky(A.masked_fill(wrong, 0) + unit * wrong, upper=upper)
+        factor = factor.masked_fill(wrong, np.nan)
+    return _cholesky_ex(factor, made(orders))
 
 
 @enter("cholesky")

@@ -11,13 +11,18 @@ from funcgrad.compat.torch.registry import expose
 from funcgrad.compat.torch.tensor import Tensor
 from funcgrad.compat.torch.views import View, is_dense, native, strides_of
 
-__all__ = ["as_strided", "offset_of", "unfold"]
+__all__ = ["as_strided", "offset_of", "root_of", "unfold"]
 
 
-def _root(array: Any) -> Any:
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
+def root_of(array: Any) -> Any:
+    """The array that owns the memory another one shows, also through NumPy's strided views."""
+    while True:
+        base = array.base
+        if not isinstance(base, np.ndarray):
+            base = getattr(base, "base", None)  # views by strides hang on a holder of their base
+            if not isinstance(base, np.ndarray):
+                return array
+        array = base
 
 
 def offset_of(tensor: Tensor) -> int:
@@ -25,7 +30,7 @@ def offset_of(tensor: Tensor) -> int:
     value = native(tensor)
     if type(value) is not np.ndarray or not value.size:
         return 0
-    lowest, _ = np.lib.array_utils.byte_bounds(_root(value))
+    lowest, _ = np.lib.array_utils.byte_bounds(root_of(value))
     return int((value.__array_interface__["data"][0] - lowest) // value.itemsize)
 
 
@@ -112,7 +117,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     offset = own if storage_offset is None else int(storage_offset)
     value = native(input)
     if type(value) is np.ndarray and 0 not in size:
-        lowest, highest = np.lib.array_utils.byte_bounds(_root(value))
+        lowest, highest = np.lib.array_utils.byte_bounds(root_of(value))
         count = (highest - lowest) // value.itemsize
         last = offset + sum((n - 1) * s for n, s in zip(size, steps, strict=True))
         if offset < 0 or last >= count:
@@ -214,31 +219,5 @@ def _is_set_to(self: Tensor, tensor: Tensor) -> bool:
     )
 
 
-class Storage:
-    """The memory that tensors show parts of."""
-
-    __slots__ = ("_array",)
-
-    def __init__(self, tensor: Tensor) -> None:
-        self._array = _root(native(tensor))
-
-    def data_ptr(self) -> int:
-        """Address of its first byte."""
-        lowest, _ = np.lib.array_utils.byte_bounds(self._array)
-        return int(lowest)
-
-    def nbytes(self) -> int:
-        """Number of bytes."""
-        lowest, highest = np.lib.array_utils.byte_bounds(self._array)
-        return int(highest - lowest)
-
-    size = __len__ = nbytes
-
-    def tolist(self) -> list[int]:
-        """The bytes as integers."""
-        return list(self._array.tobytes())
-
-
 Tensor.is_set_to = _is_set_to  # type: ignore[attr-defined]  # as above
-Tensor.untyped_storage = lambda self: Storage(self)  # type: ignore[attr-defined]  # as above
 Tensor.ndimension = Tensor.dim

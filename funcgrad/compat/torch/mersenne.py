@@ -155,6 +155,10 @@ class Generator:
         words = self.words(2 * count)
         return (words[0::2] << _HIGH) | words[1::2]
 
+    def __setstate__(self, state: tuple[Any, Any, Any]) -> None:
+        """Go on from what PyTorch pickles: seed, offset (of GPUs) and the state as a tensor."""
+        self.set_state(np.asarray(state[2]))
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), self.get_state())
 

@@ -186,15 +186,19 @@ class RemovableHandle:
 
     next_id = 0
 
-    def __init__(self, hooks: dict[int, Any], hook: Any = None) -> None:
+    def __init__(
+        self, hooks: dict[int, Any], hook: Any = None, marks: Sequence[dict[int, bool]] = ()
+    ) -> None:
         self.hooks = hooks
+        self.marks = marks
         self.id = RemovableHandle.next_id
         RemovableHandle.next_id += 1
         hooks[self.id] = hook
 
     def remove(self) -> None:
-        """Take the hook away; more than once is no error."""
-        self.hooks.pop(self.id, None)
+        """Take the hook away, with what is noted of it; more than once is no error."""
+        for table in (self.hooks, *self.marks):
+            table.pop(self.id, None)
 
     def __enter__(self) -> "RemovableHandle":
         return self

@@ -17,6 +17,7 @@ from funcgrad.compat.torch.quick import (
 )
 from funcgrad.compat.torch.registry import expose
 from funcgrad.compat.torch.state import STATE
+from funcgrad.compat.torch.static import Static
 from funcgrad.compat.torch.tensor import Tensor, holder
 from funcgrad.core.tracer import Tracer
 from funcgrad.primitives.hot import _PULLS
@@ -44,18 +45,55 @@ def _rules(ranks: tuple[int, int], names: tuple[str, str]) -> dict[Any, OperandR
     }
 
 
+def _pull_right_turned(ct: Any, a: Any) -> Any:
+    return np.dot(ct.T, a).T
+
+
+def _pull_both_turned(ct: Any, residuals: Any) -> tuple[Any, Any]:
+    a, b = residuals
+    return np.dot(ct, b.T), np.dot(ct.T, a).T
+
+
 _MM_RULES = _rules((2, 2), ("self", "mat2"))
+_MM_TURNED: dict[Any, OperandRule] = _MM_RULES | {
+    (False, True): OperandRule(_pull_right_turned, (False, True), (0,), ("self", "mat2")),
+    (True, True): OperandRule(_pull_both_turned, (True, True), (0, 1), ("self", "mat2")),
+}
+"""The same, where the second operand is the transpose of rows: its cotangent is so too."""
+
 _MV_RULES = _rules((2, 1), ("self", "vec"))
 _DOT_RULES = _rules((1, 1), ("self", "tensor"))
+
+
+def _turned(x: Any) -> Any:
+    return np.swapaxes(x, -1, -2)
+
+
+def _pull_batch_both(ct: Any, residuals: Any) -> tuple[Any, Any]:
+    a, b = residuals
+    return np.matmul(ct, _turned(b)), np.matmul(_turned(a), ct)
+
+
+_BMM_RULES: dict[Any, OperandRule] = {
+    mask: OperandRule(pull, mask, kept, ("self", "mat2"))
+    for mask, pull, kept in (
+        ((True, False), lambda ct, b: np.matmul(ct, _turned(b)), (1,)),
+        ((False, True), lambda ct, a: np.matmul(_turned(a), ct), (0,)),
+        ((True, True), _pull_batch_both, (0, 1)),
+    )
+}
+_BMM = node_class("BmmBackward0")
 _MM, _MV, _DOT = node_class("MmBackward0"), node_class("MvBackward0"), node_class("DotBackward0")
 _UNSQUEEZE, _SQUEEZE = node_class("UnsqueezeBackward0"), node_class("SqueezeBackward4")
+_EXPAND, _VIEW = node_class("ExpandBackward0"), node_class("ViewBackward0")
+_ALIAS, _UNSAFE_VIEW = node_class("ReshapeAliasBackward0"), node_class("UnsafeViewBackward0")
 
 mm_op = Op("MmBackward0", wide(fnp.matmul))
 mv_op = Op("MvBackward0", wide(fnp.matmul))
 dot_op = Op("DotBackward0", wide(fnp.matmul))
 vdot_op = Op("VdotBackward0", wide(fnp.vdot))
 bmm_op = Op("BmmBackward0", wide(fnp.matmul))
-unsafe_view_op = Op("UnsafeViewBackward0", lambda x, *, shape: fnp.reshape(x, shape), linear=True)
+unsafe_view_op = Static("UnsafeViewBackward0", lambda x, *, shape: fnp.reshape(x, shape))
 squeeze_op = Op("SqueezeBackward4", lambda x, *, dim: fnp.squeeze(x, dim), linear=True)
 
 
@@ -157,7 +195,8 @@ def mm(input: Any, mat2: Any) -> Any:
     """The matrix product: Σₖ aᵢₖ bₖⱼ."""
     v, w = input._value, mat2._value
     if are_quick(v, w, input, mat2) and v.ndim == w.ndim == 2 and v.shape[1] == w.shape[0]:
-        return operand_result(_MM, "Mm", (input, mat2), np.dot(v, w), _MM_RULES)
+        rules = _MM_TURNED if w.strides[0] < w.strides[1] else _MM_RULES
+        return operand_result(_MM, "Mm", (input, mat2), np.dot(v, w), rules)
     check_mm(input, mat2)
     return mm_op(input, mat2)
 
@@ -188,6 +227,11 @@ def vdot(input: Any, other: Any) -> Any:
 
 def bmm(input: Any, mat2: Any) -> Any:
     """The product of each pair of matrices of two batches."""
+    v, w = input._value, mat2._value
+    if are_quick(v, w, input, mat2) and v.ndim == w.ndim == 3:
+        a, b = v.shape, w.shape
+        if a[0] == b[0] and a[2] == b[1]:
+            return operand_result(_BMM, "Bmm", (input, mat2), np.matmul(v, w), _BMM_RULES)
     check_bmm(input, mat2)
     return bmm_op(input, mat2)
 
@@ -275,7 +319,48 @@ def _folded(x: Any, y: Any) -> Any:
     return out.mT.contiguous() if turned else out
 
 
+def _as_batch(x: Tensor, v: Any, shape: tuple[int, ...]) -> Tensor | None:
+    """Plain values as a batch of matrices, with the nodes of `expand` and `reshape`.
+
+    `None` if that needs a copy.
+    """
+    w = v.reshape(shape)
+    if not np.may_share_memory(w, v):
+        return None
+    if not (x._requires and STATE.grad):
+        batch = holder(w)
+    else:
+        dense = v.flags.c_contiguous
+        same = linear_result(_EXPAND, "Expand", x, v, reshape_rule(v.shape))
+        cls, name = (_VIEW, "View") if dense else (_ALIAS, "ReshapeAlias")
+        batch = linear_result(cls, name, same, w, reshape_rule(v.shape))
+    batch._cell = x._cell
+    return batch
+
+
+def _quick_batched(x: Tensor, y: Tensor) -> Tensor | None:
+    """Two plain batches of the same size, without copies; `None` otherwise."""
+    v, w = x._value, y._value
+    if not (are_quick(v, w, x, y) and v.ndim == w.ndim >= 3 and v.size and w.size):
+        return None
+    a, b = v.shape, w.shape
+    if a[:-2] != b[:-2] or a[-1] != b[-2]:
+        return None
+    left, right = _as_batch(x, v, (-1, *a[-2:])), _as_batch(y, w, (-1, *b[-2:]))
+    if left is None or right is None:
+        return None
+    product = operand_result(
+        _BMM, "Bmm", (left, right), np.matmul(left._value, right._value), _BMM_RULES
+    )
+    found = product._value
+    value = found.reshape(*a[:-1], b[-1])
+    return linear_result(_UNSAFE_VIEW, "UnsafeView", product, value, reshape_rule(found.shape))
+
+
 def _batched(x: Any, y: Any) -> Any:
+    quick = _quick_batched(x, y)
+    if quick is not None:
+        return quick
     a, b = tuple(x._value.shape), tuple(y._value.shape)
     if len(a) == len(b) == 3 and a[0] != b[0]:
         if a[0] == 1 and x.requires_grad:

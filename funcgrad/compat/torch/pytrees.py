@@ -46,7 +46,7 @@ class Structure:
         if self.kind is None:
             return "*"
         name = self.kind.__name__
-        if self.context is not None:
+        if self.context is not None and self.kind not in CUSTOM:
             keys = self.context[1] if self.kind is defaultdict else self.context
             inside = [f"{key!r}: {child!r}" for key, child in zip(keys, self.children, strict=True)]
             return f"{name}({{{', '.join(inside)}}})"
@@ -55,10 +55,16 @@ class Structure:
 
 LEAF = Structure(None, None, ())
 
+CUSTOM: dict[type, tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]] = {}
+"""{type: (its entries and context, a new one of entries and context)}; entered by users."""
+
 
 def _opened(nest: Any) -> tuple[Any, list[Any]] | None:
     """Context and entries of a container; `None` of a leaf."""
     kind = type(nest)
+    if kind in CUSTOM:
+        entries, context = CUSTOM[kind][0](nest)
+        return context, list(entries)
     if kind is defaultdict:
         return (nest.default_factory, list(nest)), list(nest.values())
     if kind is dict or kind is OrderedDict:
@@ -74,6 +80,8 @@ def _opened(nest: Any) -> tuple[Any, list[Any]] | None:
 
 def _closed(structure: Structure, entries: list[Any]) -> Any:
     kind = structure.kind
+    if kind in CUSTOM:
+        return CUSTOM[kind][1](entries, structure.context)
     if kind is defaultdict:
         factory, keys = structure.context
         return defaultdict(factory, zip(keys, entries, strict=True))

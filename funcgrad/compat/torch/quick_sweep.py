@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.compat.torch.node import FREED, Node
-from funcgrad.compat.torch.sweeping import keep_unused, popped
+from funcgrad.compat.torch.sweeping import keep_unused, popped, shares
 from funcgrad.interpreters.sweep import sweep
 
 __all__ = ["quick_backward"]
@@ -61,7 +61,7 @@ def quick_backward(
         part = cts[place]
         cts[place] = None
         # What only this frame holds is handed out as it is: 2 = the name and the argument.
-        if type(part) is np.ndarray and (part.base is not None or getrefcount(part) > 2):
+        if type(part) is np.ndarray and (getrefcount(part) > 2 or shares(part)):
             part = np.array(part)
         if part is not None:
             found[key] = (leaf, part)

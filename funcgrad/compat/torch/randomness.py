@@ -12,7 +12,7 @@ from funcgrad.compat.torch import draws as drawn_floats
 from funcgrad.compat.torch import integer_draws as drawn_integers
 from funcgrad.compat.torch.constructors import delivered
 from funcgrad.compat.torch.creation import made, sizes_of
-from funcgrad.compat.torch.dtypes import DTYPES, as_dtype, dtype
+from funcgrad.compat.torch.dtypes import CPU, DTYPES, as_dtype, check_device, dtype
 from funcgrad.compat.torch.inplace import before, check_writable, overwrite
 from funcgrad.compat.torch.mapped_draws import PerExample, as_values, weights_of
 from funcgrad.compat.torch.mersenne import Generator, default_generator
@@ -66,6 +66,14 @@ def _sizes(function: str, args: Any, options: dict[str, Any]) -> tuple[int, ...]
     return sizes_of(args, function)
 
 
+def _drawn(draw: Any, given: Generator | None, shape: Any, kind: dtype, where: Any) -> Any:
+    """Numbers of a generator, or zeros on `meta`, where nothing is drawn."""
+    where = STATE.device if where is None else where
+    if where is not None and where is not CPU and check_device(where).type == "meta":
+        return np.zeros(shape, kind.numpy)
+    return draw(_given(given), shape, kind.name)
+
+
 def rand(
     *size: Any,
     generator: Generator | None = None,
@@ -79,7 +87,7 @@ def rand(
 ) -> Tensor:
     """Uniform numbers on [0, 1)."""
     kind = _floating("check_uniform_bounds", as_dtype(dtype, "rand") or SETTINGS.default_dtype)
-    values = draws.uniform(_given(generator), _sizes("rand", size, options), kind.name)
+    values = _drawn(draws.uniform, generator, _sizes("rand", size, options), kind, device)
     return delivered("rand", out, made(values, kind, requires_grad, device))
 
 
@@ -98,7 +106,7 @@ def randn(
     shape = _sizes("randn", size, options)
     kind = as_dtype(dtype, "randn") or SETTINGS.default_dtype
     _floating("normal_kernel_cpu", kind, shape)
-    values = draws.normal(_given(generator), shape, kind.name)
+    values = _drawn(draws.normal, generator, shape, kind, device)
     return delivered("randn", out, made(values, kind, requires_grad, device))
 
 
@@ -128,9 +136,11 @@ def randint(
     if high is None or size is None:
         raise TypeError("randint() received an invalid combination of arguments")
     kind = as_dtype(dtype, "randint") or INT64
-    values = integer_draws.randint(
-        _given(generator), sizes_of((size,)), int(low or 0), int(high), kind.name
-    )
+    shape, first, last = sizes_of((size,)), int(low or 0), int(high)
+    values = _drawn(
+        lambda given, shape, name: integer_draws.randint(given, shape, first, last, name),
+        generator, shape, kind, device,
+    )  # fmt: skip
     return delivered("randint", out, made(values, kind, requires_grad, device))
 
 
@@ -148,7 +158,7 @@ def randperm(
     """The numbers 0 ... n - 1 in random order."""
     if n < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
-    values = integer_draws.randperm(_given(generator), n, dtype.name)
+    values = _drawn(integer_draws.randperm, generator, n, dtype, device)
     return delivered("randperm", out, made(values, dtype, requires_grad, device))
 
 
@@ -159,6 +169,7 @@ def _like(draw: Any) -> Any:
             options.pop(name, None)
         kind = as_dtype(dtype, f"{draw.__name__}_like") or input.dtype
         value = input._value
+        options.setdefault("device", input.device)
         if type(value) is not np.ndarray or value.flags.c_contiguous:
             return draw(*args, tuple(value.shape), dtype=kind, **options)  # type: ignore[no-any-return]  # a tensor
         result: Any = made(np.empty_like(value, kind.numpy), kind)  # laid out as the other is
@@ -197,7 +208,7 @@ def normal(
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         kind = _floating("normal_kernel_cpu", as_dtype(dtype, "normal") or SETTINGS.default_dtype)
         values = draws.normal(drawn, sizes_of((size,)), kind.name, float(mean), float(std))
-        return delivered("normal", out, made(values, kind, requires_grad, device))
+        return delivered("normal", out, made(values, kind, requires_grad, device or CPU))
     parts = [plain_array(x, "normal") if isinstance(x, Tensor) else x for x in (mean, std)]
     if np.any(np.less(parts[1], 0)):
         raise RuntimeError("normal expects all elements of std >= 0.0")
@@ -290,6 +301,8 @@ def _filling(name: str, draw: Any) -> Any:
     ) -> Tensor:
         """Draw new values in place."""
         check_writable(self)
+        if self.is_meta:
+            return self
         kind = self.dtype
         if name in _KERNELS:
             _floating(_KERNELS[name], kind, tuple(self._value.shape))

@@ -34,6 +34,8 @@ def _scattered(method: str) -> Callable[..., Any]:
             return function(
                 np.reshape(x, (1,)), np.reshape(src, (-1,)), np.reshape(places, (-1,)), dim=0
             ).reshape(())
+        if not places.shape:  # one place of a vector
+            places, src = np.reshape(places, (1,)), np.reshape(src, (-1,))
         part = src[tuple([slice(n) for n in places.shape])] if len(src.shape) else src
         return getattr(fnp.at(x)[key_along(places, dim)], method)(part)
 
@@ -166,10 +168,11 @@ def scatter_reduce(
         vector, places, source = map(flatten_view, (input, index, src))
         out = scatter_reduce(vector, 0, places, source, reduce, include_self=include_self)
         return reshape(out, ())
-    lengths = tuple(index.shape)
+    lengths = tuple(index.shape) or (1,)
 
     def function(x: Any, src: Any, places: Any) -> Any:
-        part = src[tuple([slice(n) for n in lengths])]
+        places = np.reshape(places, lengths)
+        part = np.reshape(src, src.shape or (1,))[tuple([slice(n) for n in lengths])]
         return _reduced(
             x, part, places, key=key_along(places, at), reduce=reduce, include_self=include_self
         )

@@ -1,6 +1,7 @@
 """Settings, types and facts about the machine: `set_default_dtype`, `cuda.is_available`, ..."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from funcgrad.compat.torch import dtypes, formatting
 from funcgrad.compat.torch.dtypes import CPU, DTYPES, check_device, device, dtype
 from funcgrad.compat.torch.op import result_type
 from funcgrad.compat.torch.registry import MODULES, expose
-from funcgrad.compat.torch.state import SETTINGS
+from funcgrad.compat.torch.state import SETTINGS, STATE
 from funcgrad.compat.torch.tensor import Tensor
 
 __all__ = ["get_default_dtype", "set_default_dtype"]
@@ -45,13 +46,31 @@ def set_default_tensor_type(t: Any) -> None:
 
 
 def set_default_device(device: Any) -> None:
-    """Only the CPU can be chosen."""
-    check_device(device)
+    """Where new tensors are made: on the CPU, or without values on `meta`."""
+    STATE.device = None if device is None else check_device(device)
 
 
 def get_default_device() -> device:
-    """The CPU."""
-    return CPU
+    """Where new tensors are made."""
+    return STATE.device or CPU
+
+
+def _enter_device(self: device) -> device:
+    """New tensors are made there within the block."""
+    found = check_device(self)
+    STATE.devices += (STATE.device,)
+    STATE.device = found
+    return self
+
+
+def _leave_device(self: device, *_: object) -> None:
+    """New tensors are made where they were before the block."""
+    *rest, STATE.device = STATE.devices
+    STATE.devices = tuple(rest)
+
+
+device.__enter__ = _enter_device  # type: ignore[attr-defined]  # entered here: it needs the state
+device.__exit__ = _leave_device  # type: ignore[attr-defined]  # as above
 
 
 def is_tensor(obj: Any) -> bool:
@@ -61,6 +80,8 @@ def is_tensor(obj: Any) -> bool:
 
 def set_num_threads(number: int) -> None:
     """Kept and told again; NumPy's threads are set by the environment."""
+    if number <= 0:
+        raise RuntimeError("set_num_threads expects a positive integer")
     SETTINGS.threads = number
 
 
@@ -151,6 +172,33 @@ for _backend in ("mps", "mkl", "mkldnn", "openmp", "cuda", "cudnn"):
         "deterministic": False,
         "version": _constant(None),
     }
+
+
+@contextmanager
+def _cudnn_flags(*_args: Any, **_options: Any) -> Iterator[None]:
+    """Switches of CUDA's library, which is not there."""
+    yield
+
+
+MODULES["backends.cudnn"]["flags"] = _cudnn_flags
+
+
+def _set_overwrite(value: bool) -> None:
+    """Let conversions of a module make new parameters."""
+    SETTINGS.overwrite_parameters = value
+
+
+def _set_swap(value: bool) -> None:
+    """Let conversions of a module keep its parameters the same objects, also on other devices."""
+    SETTINGS.swap_parameters = value
+
+
+MODULES["__future__"] = {
+    "set_overwrite_module_params_on_conversion": _set_overwrite,
+    "get_overwrite_module_params_on_conversion": lambda: SETTINGS.overwrite_parameters,
+    "set_swap_module_params_on_conversion": _set_swap,
+    "get_swap_module_params_on_conversion": lambda: SETTINGS.swap_parameters,
+}
 
 for _function in (
     set_default_dtype, get_default_dtype, set_default_tensor_type, set_default_device,

@@ -34,7 +34,7 @@ def _expanded(x: Any, *, shape: tuple[int, ...]) -> Any:
 view_op = View("ViewBackward0", lambda x, *, shape: np.reshape(x, shape))
 alias_op = View("AliasBackward0", lambda x: x[...])
 unsafe_view_op = Static("UnsafeViewBackward0", lambda x, *, shape: np.reshape(x, shape))
-clone_op = Op("CloneBackward0", lambda x: x.copy(), linear=True)
+clone_op = Static("CloneBackward0", lambda x: x.copy())
 reshape_alias_op = View("ReshapeAliasBackward0", lambda x, *, shape: np.reshape(x, shape))
 expand_op = View("ExpandBackward0", _expanded)
 permute_op = View("PermuteBackward0", lambda x, *, dims: np.transpose(x, dims))
@@ -179,7 +179,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
         known *= abs(size)
     if (known != shape[at] and -1 not in sizes) or (-1 in sizes and known and shape[at] % known):
         raise RuntimeError(
-            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} "
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {at} "
             f"({shape[at]}) in the input tensor"
         )
     return view(input, (*shape[:at], *shape_after(sizes, shape[at]), *shape[at + 1 :]))

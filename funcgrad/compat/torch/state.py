@@ -27,6 +27,9 @@ class _State(threading.local):
         task: number of the last backward that was started.
         plan: of the running backward; see `funcgrad.compat.torch.sweeping`.
         dual_levels: open levels of `autograd.forward_ad`.
+        device: where new tensors are made if nothing else is said; `None`: on the CPU.
+        devices: what `device` was outside of the open `with torch.device(...)` blocks.
+        parametrized: values kept by `nn.utils.parametrize.cached`; `None` outside of it.
     """
 
     grad = True
@@ -39,6 +42,9 @@ class _State(threading.local):
     dual_levels: tuple[Any, ...] = ()
     task = 0
     plan: Any = None
+    device: Any = None
+    devices: tuple[Any, ...] = ()
+    parametrized: dict[Any, Any] | None = None
 
     def reached(self, node: Any) -> bool:
         """Whether the running backward computes the gradient of this node's result."""
@@ -50,6 +56,8 @@ class _Settings:
 
     default_dtype: dtype = DTYPES["float32"]
     deterministic = False
+    overwrite_parameters = False
+    swap_parameters = False
     threads = 1
 
 

@@ -8,6 +8,7 @@ from sys import getrefcount
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from funcgrad.compat.torch.node import FREED, SECOND_TIME, AccumulateGrad, Node
 from funcgrad.compat.torch.state import STATE
@@ -16,7 +17,7 @@ from funcgrad.core.wengert import Partials
 from funcgrad.interpreters.record import item_pull
 from funcgrad.interpreters.sweep import sweep
 
-__all__ = ["Root", "in_order", "keep_unused", "popped", "run_backward"]
+__all__ = ["Root", "in_order", "keep_unused", "popped", "run_backward", "shares"]
 
 Root = tuple[Any, int, Any]
 """(node or leaf tensor, which of its results, cotangent)"""
@@ -28,11 +29,17 @@ next_task = itertools.count(1).__next__
 class _Plan:
     """The reachable part of the graph, numbered.
 
-    Position 0 takes cotangents nobody asked for; leaves come next, then nodes in the order of
-    their making. A node with several results has one more position for each.
+    Position 0 takes cotangents nobody asked for; then come nodes in the order of their making. A
+    node with several results has one more position for each. A leaf stands before the first node
+    that uses it: so its gradient is handed out once it is complete, as in PyTorch, where hooks
+    may see it.
+
+    Attributes:
+        order: nodes and leaves by position.
+        partial: whether only what leads to some tensors is in it.
     """
 
-    __slots__ = ("ends", "leaves", "nodes", "places", "several", "size")
+    __slots__ = ("ends", "leaves", "nodes", "order", "partial", "places", "several", "size")
 
     def __init__(self, roots: Sequence[Root], wanted: set[Any] | None) -> None:
         nodes: dict[Node, None] = {}
@@ -48,18 +55,31 @@ class _Plan:
                 stack += target.edges
         self.nodes = sorted(nodes, key=_number)
         self.ends: set[int] = set()
+        self.partial = wanted is not None
         if wanted is not None:
             self._keep(wanted)
-        self.places = places = {key: at for at, key in enumerate(self.leaves, 1)}
+        self.order = self._with_leaves()
+        self.places: dict[int, int] = {}
         self.several: set[int] = set()
-        size = 1 + len(places)
-        for node in self.nodes:
-            places[id(node)] = size
+        size = 1
+        for target in self.order:
+            self.places[id(target)] = size
             size += 1
-            if node.outputs > 1:
-                self.several.add(id(node))
-                size += node.outputs
+            if isinstance(target, Node) and target.outputs > 1:
+                self.several.add(id(target))
+                size += target.outputs
         self.size = size
+
+    def _with_leaves(self) -> list[Any]:
+        """The nodes, each behind the leaves that no earlier one uses."""
+        order: list[Any] = []
+        left = dict(self.leaves)
+        for node in self.nodes:
+            for target in reversed(node.edges):
+                if id(target) in left:
+                    order.append(left.pop(id(target)))
+            order.append(node)
+        return [*left.values(), *order]
 
     def _keep(self, wanted: set[Any]) -> None:
         """Leave out what does not lead to a wanted tensor or node; `ends` lead no further."""
@@ -129,7 +149,6 @@ def run_backward(
             sweep(popped(records), cts)
         for node in late:
             node.release()
-        run.deliver_all(cts)
     except BaseException:
         keep_unused(records)
         raise
@@ -169,7 +188,11 @@ class _Run:
         places, several, ends = plan.places, plan.several, plan.ends
         records: list[Any] = []
         late: list[Node] = []
-        for node in plan.nodes:
+        for node in plan.order:
+            if not isinstance(node, Node):
+                arrival = _Arrival(node, self)
+                records.append((arrival, (0,), arrival, None))
+                continue
             if type(node) is AccumulateGrad:
                 records.append((node, (0,), self._at_leaf(node), None))
                 continue
@@ -188,6 +211,8 @@ class _Run:
             if end or node.hooks is not None or id(node) in self.asked_nodes or STATE.detecting:
                 pull = _Hooked(node, None if end else pull, self)
                 parents = parents if type(parents) is tuple else (parents,)
+            if type(parents) is tuple and 0 in parents:  # what nobody asked for is of any shape
+                pull = _dropping(pull, parents)
             records.append((node, parents, pull, residuals))
             if node.outputs > 1:
                 own = places[id(node)]
@@ -220,23 +245,55 @@ class _Run:
 
         return pull
 
-    def deliver_all(self, cts: list[Any]) -> None:
-        """Hand out what arrived at the leaves, in memory of its own."""
-        for at, leaf in enumerate(self.plan.leaves.values(), 1):
-            ct = cts[at]
-            if ct is None:
-                continue
-            cts[at] = None
-            # What only this frame holds is handed out as it is: 2 = the name and the argument.
-            if type(ct) is np.ndarray and (ct.base is not None or getrefcount(ct) > 2):
-                ct = np.array(ct)
-            if self.deliver is None and leaf._hooks is not None:
-                for function in in_order(leaf._hooks.of_tensor(0)):
-                    ct = function(ct, self.create_graph)
-            if (id(leaf), 0) in self.asked:
-                self.captured[id(leaf), 0] = ct
-            if self.deliver is not None:
-                self.deliver(leaf, ct)
+
+class _Arrival:
+    """The pull of a leaf: hands out what arrived, in memory of its own."""
+
+    __slots__ = ("leaf", "run")
+    residuals = None
+
+    def __init__(self, leaf: Any, run: _Run) -> None:
+        self.leaf = leaf
+        self.run = run
+
+    @override
+    def __repr__(self) -> str:
+        return "AccumulateGrad"
+
+    def __call__(self, ct: Any, _residuals: Any) -> Any:
+        leaf, run = self.leaf, self.run
+        # What only this frame holds is handed out as it is: 2 = the name and the argument.
+        if type(ct) is np.ndarray and (getrefcount(ct) > 2 or shares(ct)):
+            ct = np.array(ct)
+        if run.deliver is None and leaf._hooks is not None:
+            for function in in_order(leaf._hooks.of_tensor(0)):
+                ct = function(ct, run.create_graph)
+        if (id(leaf), 0) in run.asked:
+            run.captured[id(leaf), 0] = ct
+        if run.deliver is not None:
+            run.deliver(leaf, ct)
+        return (None,)
+
+
+def _dropping(pull: Any, parents: tuple[int, ...]) -> Any:
+    """The pull without the parts for position 0, which could not be added to one another."""
+
+    def dropped(ct: Any, residuals: Any) -> Any:
+        parts = zip(pull(ct, residuals), parents, strict=True)
+        return tuple([part if at else None for part, at in parts])
+
+    return dropped
+
+
+def shares(view: Any) -> bool:
+    """Whether somebody else may see the memory of an array, or it is only a part of some memory."""
+    base = view.base
+    if base is None:
+        return False
+    if type(base) is not np.ndarray or base.base is not None or base.size != view.size:
+        return True
+    # 3: the view, the name and the argument.
+    return not view.flags.writeable or getrefcount(base) > 3
 
 
 def popped(records: list[Any]) -> Any:
@@ -277,8 +334,8 @@ def _changed(node: Node, which: int, cell: list[Any], version: int) -> str:
         hint = f"Hint: the operation that needs it was recorded at {node.line}."
     return (
         "one of the variables needed for gradient computation has been modified by an inplace "
-        f"operation: [torch.{kind}Tensor {shape}]{name}, is at version {cell[0]}; expected version "
-        f"{version} instead. {hint}"
+        f"operation: [torch.{kind}Tensor {shape}]{name and f'{name},'} is at version {cell[0]}; "
+        f"expected version {version} instead. {hint}"
     )
 
 
@@ -292,6 +349,7 @@ def describe_saved(node: Node, which: int, cell: list[Any]) -> tuple[str, str, s
         value = getattr(found, "_value", found)
     residuals = node.residuals if isinstance(node.residuals, tuple) else (node.residuals,)
     arrays = [item for item in residuals if isinstance(item, np.ndarray | np.generic)]
+    arrays = getattr(node.rule, "saved_values", arrays)
     if which < len(arrays):
         value = arrays[which]
     kind = {"float64": "Double", "float32": "Float", "float16": "Half"}.get(

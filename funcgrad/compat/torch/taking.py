@@ -54,7 +54,7 @@ def checked(name: str, input: Tensor, dim: int, index: Any, src: Any = None) -> 
                 f"Size does not match at dimension {axis} expected index {list(places.shape)} to "
                 f"be no larger than self {list(input._value.shape)} apart from dimension {at}"
             )
-        if src is not None and length > src._value.shape[axis]:
+        if src is not None and length > (src._value.shape or (1,))[axis]:
             raise RuntimeError(
                 f"Expected index {list(places.shape)} to be no larger than src "
                 f"{list(src._value.shape)}"

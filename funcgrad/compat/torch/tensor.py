@@ -98,6 +98,8 @@ class Tensor(metaclass=_TensorMeta):
         """Lengths of the axes, or of one."""
         if dim is None:
             return Size(self._value.shape)
+        if not self._value.ndim:
+            raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
         return self._value.shape[METHODS["check_dim"](dim, self._value.ndim)]
 
     @property
@@ -271,7 +273,7 @@ class Tensor(metaclass=_TensorMeta):
     def _number(self, kind: Callable[[Any], Any]) -> Any:
         if self._value.size != 1:
             raise ValueError("only one element tensors can be converted to Python scalars")
-        if self._requires:
+        if self._requires and STATE.grad:
             warnings.warn(
                 "Converting a tensor with requires_grad=True to a scalar may lead to unexpected "
                 "behavior.\nConsider using tensor.detach() first.",
@@ -320,6 +322,8 @@ class Tensor(metaclass=_TensorMeta):
             raise TypeError("Got unsupported ScalarType BFloat16")
         if self.is_meta:
             plain_array(self, "numpy")
+        if self._node is not None or self._base is not None:
+            METHODS["keep_before_write"](self)
         return self._array().view()
 
     def _array(self) -> Any:
@@ -335,9 +339,13 @@ class Tensor(metaclass=_TensorMeta):
         """A tensor of the same memory outside the graph."""
         if not isinstance(self._value, Tracer):
             self._array()
+            if self._node is not None or self._base is not None:
+                METHODS["keep_before_write"](self)
         value = self._value
         result = holder(METHODS["constant"](value) if isinstance(value, Tracer) else value, self)
         result._cell = self._cell
+        if self._where is not None:
+            result._where = self._where
         return result
 
     @property
@@ -441,6 +449,6 @@ def register_view(tensor: Tensor, base: Tensor, path: tuple[Any, ...]) -> None:
     views = base._views
     if views is None:
         views = base._views = []
-    elif len(views) > 16:
+    elif len(views) > 16 and not len(views) & (len(views) - 1):  # now and then: at powers of two
         views[:] = [reference for reference in views if reference() is not None]
     views.append(weakref.ref(tensor))

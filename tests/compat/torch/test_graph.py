@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import funcgrad.compat.torch as torch_layer
@@ -72,3 +73,16 @@ def test_recording_is_short_again_after_the_hooks() -> None:
     (x * x).sum().backward()
     assert calls == []
     assert x.grad.tolist() == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_gradient_by_one_operand_takes_no_account_of_the_shapes_of_the_others(number: int) -> None:
+    numbers = np.random.default_rng(0)
+    leaves = [
+        torch_layer.tensor(numbers.normal(size=shape), requires_grad=True)
+        for shape in ((5, 3), (4, 3), (4,))
+    ]
+    loss = torch_layer.nn.functional.linear(*leaves).tanh().sum() + (leaves[0] @ leaves[1].T).sum()
+    loss.backward(retain_graph=True)
+    (found,) = torch_layer.autograd.grad(loss, leaves[number])
+    assert torch_layer.equal(found, leaves[number].grad)

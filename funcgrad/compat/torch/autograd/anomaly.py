@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+from funcgrad.compat.torch.registry import expose
 from funcgrad.compat.torch.state import STATE
 
 __all__ = ["detect_anomaly", "is_anomaly_check_nan_enabled", "is_anomaly_enabled",
@@ -62,3 +63,7 @@ def is_anomaly_enabled() -> bool:
 def is_anomaly_check_nan_enabled() -> bool:
     """Whether it raises for a NaN."""
     return STATE.check_nan
+
+
+expose("is_anomaly_enabled", is_anomaly_enabled, method=False)
+expose("is_anomaly_check_nan_enabled", is_anomaly_check_nan_enabled, method=False)

@@ -109,7 +109,7 @@ def _open(level: int | None, what: str) -> ForwardLevel | None:
 
 
 def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
-    """A tensor with a tangent: x + ẋ ε."""
+    """A tensor with a tangent: x + ẋ ε. A tangent of another type is converted to x's."""
     trace = _open(level, "make_dual")
     if not (tensor.dtype.is_floating_point or tensor.dtype.is_complex):
         raise ValueError(
@@ -125,15 +125,16 @@ def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
             f"Tensor, this is not supported. Tensor is of size {list(tensor.shape)} while the "
             f"given forward gradient is of size {list(tangent.shape)}."
         )
-    if tangent.dtype is not tensor.dtype:
+    if tangent.dtype.is_complex and not tensor.dtype.is_complex:
         raise RuntimeError(
-            "Expected tangent to have the same dtype as its primal, but got "
+            "Expected tangent to be real as its primal is, but got "
             f"{tangent.dtype} and {tensor.dtype}."
         )
     value = payload_of(tensor)
+    along = tangent if tangent.dtype is tensor.dtype else tangent.to(tensor.dtype)
     if _dual_of(value, trace) is not None:
         value = value.value
-    result = holder(DualTracer(value, payload_of(tangent), trace), tensor)  # type: ignore[arg-type]  # a level is open
+    result = holder(DualTracer(value, payload_of(along), trace), tensor)  # type: ignore[arg-type]  # a level is open
     result._cell = tensor._cell
     result._given_tangent = (result._value, tangent)
     return result

@@ -390,7 +390,7 @@ def apply_plain(
             cls.setup_context(node, tuple(args), output)
         else:
             output = cls.forward(node, *args, **kwargs)
-    outputs = tuple(output) if isinstance(output, tuple | list) else (output,)
+    outputs = output if isinstance(output, tuple) else (output,)
     results = _results(node, outputs, tensors, active)
     for x in tensors:
         if any(x is dirty for dirty in node._dirty):
@@ -407,7 +407,7 @@ def apply_plain(
             )
         node.residuals = () if saved else None
     node._to_save = ()  # a saved result would keep the node alive
-    return results if isinstance(output, tuple | list) else results[0]
+    return results if isinstance(output, tuple) else results[0]
 
 
 def _results(

@@ -1,5 +1,26 @@
-"""`torch.nn`: its functions."""
+"""`torch.nn`: layers, losses and the functions they are computed by."""
 
-from funcgrad.compat.torch.nn import functional, numbered
+from funcgrad.compat.torch.nn import functional, init, modules, numbered, parallel, parameter, utils
+from funcgrad.compat.torch.nn.modules import *  # noqa: F403  # the same names, as in PyTorch
+from funcgrad.compat.torch.nn.parallel import DataParallel
+from funcgrad.compat.torch.nn.parameter import (
+    Buffer,
+    Parameter,
+    UninitializedBuffer,
+    UninitializedParameter,
+)
 
-__all__ = ["functional", "numbered"]
+__all__ = [
+    "Buffer",
+    "DataParallel",
+    "Parameter",
+    "UninitializedBuffer",
+    "UninitializedParameter",
+    "functional",
+    "init",
+    "modules",
+    "numbered",
+    "parallel",
+    "parameter",
+    "utils",
+]

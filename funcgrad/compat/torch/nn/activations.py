@@ -1,5 +1,6 @@
 """Activation functions, each one operation of the graph, and their in-place variants."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -8,11 +9,17 @@ import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad import nn
+from funcgrad.compat.torch.dtypes import finfo
 from funcgrad.compat.torch.fast import fast_unary
 from funcgrad.compat.torch.inplace import in_place
 from funcgrad.compat.torch.nn.common import entered, floats, scalar_name, widened
+from funcgrad.compat.torch.nn.short import are_plain, short_loss
+from funcgrad.compat.torch.nn.short_activations import short_hardtanh, short_leaky
+from funcgrad.compat.torch.nn.short_gelu import gelu_of
 from funcgrad.compat.torch.op import Op
+from funcgrad.compat.torch.outputs import only
 from funcgrad.compat.torch.registry import MODULES
+from funcgrad.compat.torch.state import STATE
 from funcgrad.compat.torch.tensor import Tensor
 from funcgrad.nn.activations import SELU_ALPHA, SELU_SCALE
 from funcgrad.primitives.activations import CUBIC, SQRT_HALF, SQRT_TWO_OVER_PI, negative_part
@@ -88,7 +95,8 @@ def _mish(x: Any) -> Any:
 
 @widened
 def _hardswish(x: Any) -> Any:
-    return fnp.where(x <= -3, x * 0, fnp.where(x >= 3, x, x * (x + 3) / 6))
+    inner = fnp.where(abs(x) < 3, x, 0)
+    return fnp.where(x <= -3, x * 0, fnp.where(x >= 3, x, inner * (x + 3) / 6))
 
 
 @widened
@@ -120,8 +128,22 @@ def _pair(name: str, function: Callable[..., Any], kernel: str) -> tuple[Op, Op]
     return tuple(Op(f"{name}Backward{i}", function, check=check) for i in (0, 1))  # type: ignore[return-value]  # two
 
 
-relu_op = Op("ReluBackward0", _relu)
-hardtanh_op = Op("HardtanhBackward0", _clamp)
+def _clamped(words: str) -> Callable[..., None]:
+    """A check: the operand must be neither truth values nor complex."""
+
+    def check(x: Any, **_: Any) -> None:
+        if x.dtype.kind == "b":
+            raise RuntimeError(words)
+        if x.dtype.kind == "c":
+            raise NotImplementedError("clamp is not supported for complex types")
+
+    return check
+
+
+relu_op = Op("ReluBackward0", _relu, check=_clamped("Boolean inputs not supported for relu"))
+hardtanh_op = Op(
+    "HardtanhBackward0", _clamp, check=_clamped("Bool inputs not supported for hardtanh")
+)
 elu_op, elu_in_place = _pair("Elu", _elu, "elu_cpu")
 celu_op, celu_in_place = _pair("Celu", _elu, "elu_cpu")
 gelu_op = Op("GeluBackward0", _gelu, check=floats("GeluKernelImpl"))
@@ -142,13 +164,14 @@ hardshrink_op = Op(
     lambda x, *, width: fnp.where((x >= -width) & (x <= width), x.dtype.type(0), x),
     check=floats("hardshrink_cpu"),
 )
-softshrink_op = Op("SoftshrinkBackward0", _softshrink, check=floats("softshrink_cpu"))
+softshrink_op = Op("SoftshrinkBackward0", _softshrink, check=floats("softshrink_check"))
 softplus_op = Op("SoftplusBackward0", _softplus, check=floats("softplus_cpu"))
 logsigmoid_op = Op("LogSigmoidBackward0", widened(nn.log_sigmoid), check=floats("log_sigmoid_cpu"))
 threshold_op, threshold_in_place = (
     Op(
         f"ThresholdBackward{i}",
         lambda x, *, bound, value: fnp.where(x <= bound, x.dtype.type(value), x),
+        check=only("if", "threshold_cpu"),
     )
     for i in (0, 1)
 )
@@ -181,7 +204,7 @@ def _hardtanh_pure(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> A
     low, high = _number(min_val), _number(max_val)
     if low > high:
         raise ValueError("min_val cannot be greater than max_val")
-    return hardtanh_op(input, low=low, high=high)
+    return short_hardtanh(hardtanh_op, input, low, high)
 
 
 def _elu_pure(input: Any, alpha: float = 1.0, op: Op = elu_op) -> Any:
@@ -204,7 +227,7 @@ def _celu_pure(input: Any, alpha: float = 1.0, op: Op = celu_op) -> Any:
 
 def _leaky_pure(input: Any, negative_slope: float = 0.01, op: Op = leaky_relu_op) -> Any:
     """x where x > 0, else negative_slope · x."""
-    return op(input, slope=_number(negative_slope))
+    return short_leaky(op, input, _number(negative_slope))
 
 
 def _threshold_pure(input: Any, threshold: float, value: float, op: Op = threshold_op) -> Any:
@@ -287,13 +310,25 @@ def gelu(input: Any, *, approximate: str = "none") -> Any:
     """x Φ(x), or its approximation by tanh."""
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
-    return gelu_op(input, approximate=approximate == "tanh")
+    tanh = approximate == "tanh"
+    if input._value.dtype == np.float32 and are_plain(input, input):
+        function = partial(_gelu, approximate=tanh)
+        value, slope = gelu_of(input._value, tanh, input._requires and STATE.grad)
+        finite = value if slope is None else slope
+        if math.isfinite(np.vdot(finite, finite)):
+            return short_loss(gelu_op.cls, gelu_op.name, (input,), value, slope, function)
+    return gelu_op(input, approximate=tanh)
 
 
 @entered("prelu", torch=True, method=True)
 def prelu(input: Any, weight: Any) -> Any:
     """x where x > 0, else weight · x, with one weight for all or for each channel (axis 1)."""
     count, rank = weight._value.size, input._value.ndim
+    if input.dtype is not weight.dtype:
+        raise RuntimeError(
+            f"prelu: Type promoting not supported. Got {scalar_name(input.dtype)} and "
+            f"{scalar_name(weight.dtype)}"
+        )
     if weight._value.ndim > 1:
         raise RuntimeError(
             "prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = "
@@ -308,11 +343,6 @@ def prelu(input: Any, weight: Any) -> Any:
                 "Mismatch of parameter numbers and input channel size. Found parameter numbers = "
                 f"{count} and channel size = {channels}."
             )
-    if input.dtype is not weight.dtype:
-        raise RuntimeError(
-            f"prelu: Type promoting not supported. Got {scalar_name(input.dtype)} and "
-            f"{scalar_name(weight.dtype)}"
-        )
     if weight._value.ndim != rank:
         weight = weight.view(tuple(-1 if i == 1 and count != 1 else 1 for i in range(rank)))
     return prelu_op(input, weight)
@@ -360,10 +390,10 @@ def hardshrink(input: Any, lambd: float = 0.5) -> Any:
 def softshrink(input: Any, lambd: float = 0.5) -> Any:
     """X moved towards 0 by lambd, and 0 where that would pass it."""
     width = _number(lambd)
-    if not width >= 0:
-        kind = input.dtype
+    kind = input.dtype
+    if not width >= 0 and kind.category == 2:
         raise RuntimeError(
-            f"lambda must be in range [0, {np.finfo(kind.numpy).max:g}] for input dtype "
+            f"lambda must be in range [0, {finfo(kind).max:g}] for input dtype "
             f"{scalar_name(kind)}, but found {width:g}"
         )
     return softshrink_op(input, width=width)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
-from funcgrad.compat.torch.nn.common import entered
+from funcgrad.compat.torch.nn.common import entered, floats
+from funcgrad.compat.torch.nn.window_checks import sizes_given
 from funcgrad.compat.torch.op import Op
 
 __all__ = [
@@ -48,6 +49,10 @@ def _max(x: Any, *, out: Ints) -> Any:
     """The first maximum of each window, and its place in the image."""
     axes = len(out)
     sizes = x.shape[x.ndim - axes :]
+    if 0 in out:
+        nothing = x[(..., *(slice(0, 0),) * axes)]
+        nothing = fnp.reshape(nothing, (*x.shape[: x.ndim - axes], *out))
+        return nothing, np.zeros(nothing.shape, np.int64)
     chosen = []
     for length, count in zip(sizes, out, strict=True):
         start, end = _bounds(length, count)
@@ -70,18 +75,89 @@ def _max(x: Any, *, out: Ints) -> Any:
     )
 
 
-avg_ops = {n: Op(f"AdaptiveAvgPool{n}DBackward0", _avg, linear=True) for n in (2, 3)}
-max_ops = {n: Op(f"AdaptiveMaxPool{n}DBackward0", _max) for n in (2, 3)}
+_KERNELS = {2: "2d", 3: "3d_cpu"}
+avg_ops = {
+    n: Op(
+        f"AdaptiveAvgPool{n}DBackward0", _avg, linear=True,
+        check=floats(f"adaptive_avg_pool{_KERNELS[n]}"),
+    )
+    for n in (2, 3)
+}  # fmt: skip
+max_ops = {
+    n: Op(f"AdaptiveMaxPool{n}DBackward0", _max, check=floats(f"adaptive_max_pool{_KERNELS[n]}"))
+    for n in (2, 3)
+}
 
 
-def _sizes(x: Any, given: Any, axes: int) -> Ints:
-    if isinstance(given, int) or given is None:
-        given = (given,) * axes
-    given = tuple(given) * (axes if len(given) == 1 else 1)
-    if len(given) != axes:
-        raise RuntimeError(f"adaptive_avg_pool{axes}d: output_size must be {axes}")
-    lengths = x._value.shape[-axes:]
-    return tuple(n if m is None else int(m) for n, m in zip(lengths, given, strict=True))
+def _sizes(name: str, x: Any, given: Any) -> Ints:
+    """Numbers of windows; `None` for as many as there are elements.
+
+    Raises:
+        RuntimeError: for what does not fit, in PyTorch's words.
+        TypeError: for what are no numbers.
+    """
+    axes = int(name[-2])
+    shape = x._value.shape
+    lengths = shape[-axes:]
+    if axes == 1:
+        if len(shape) not in (2, 3):
+            raise RuntimeError(
+                f"Expected 2 to 3 dimensions, but got {len(shape)}-dimensional tensor for argument "
+                f"#1 'self' (while checking arguments for {name})"
+            )
+        out = sizes_given(name, "output_size", 2, given, 1)
+        if len(out) != 1:
+            raise RuntimeError(
+                f"{name}() argument 'output_size' should contain one int (got {len(out)})"
+            )
+    else:
+        if isinstance(given, int | np.integer):
+            given = (int(given),) * axes
+        if len(given) != axes:
+            inner = "(): internal error: output_size.size()" if "max" in name else ": output_size"
+            raise RuntimeError(f"{name}{inner} must be {axes}")
+        out = tuple(n if m is None else int(m) for n, m in zip(lengths, given, strict=True))
+        if len(shape) not in (axes + 1, axes + 2):
+            colon = ":" if "max" in name else ""
+            raise RuntimeError(
+                f"{name}(): Expected {axes + 1}D or {axes + 2}D tensor, but got{colon} "
+                f"{list(shape)}"
+            )
+    _check_elements(name, shape, out)
+    return out
+
+
+def _check_elements(name: str, shape: Ints, out: Ints) -> None:
+    """Refuse images without elements, and negative numbers of windows.
+
+    Raises:
+        RuntimeError: in PyTorch's words.
+    """
+    means = "avg" in name
+    axes = len(out)
+    if axes == 1 and means:  # as the windows of a plane
+        name, shape, out, axes = "adaptive_avg_pool2d", (*shape[:-1], 1, shape[-1]), (1, *out), 2
+    if means and min(out) < 0:
+        shown = ", ".join(map(str, out)) if axes == 2 else "{}, {},{}".format(*out)
+        raise RuntimeError(
+            f"{name}: elements of output_size must be greater than or equal to 0 but received "
+            f"{{{shown}}}"
+        )
+    if means and set(out) == {1}:  # a mean of nothing is nan
+        return
+    first = len(shape) - axes if means and axes == 2 else 1
+    for axis in range(first, len(shape)):
+        if not shape[axis]:
+            raise RuntimeError(
+                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but "
+                f"input has sizes {list(shape)} with dimension {axis} being empty"
+            )
+    if min(out) < 0:
+        wide = (1, *out) if axes == 1 else out
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension {min(out)}: "
+            f"{[*shape[: len(shape) - axes], *wide]}"
+        )
 
 
 def _averaged(x: Any, out: Ints) -> Any:
@@ -93,10 +169,10 @@ def _averaged(x: Any, out: Ints) -> Any:
 def _public_avg(axes: int) -> Any:
     def pool(input: Any, output_size: Any) -> Any:
         """Means of as many windows as asked for."""
+        out = _sizes(f"adaptive_avg_pool{axes}d", input, output_size)
         if axes == 1:
-            (count,) = _sizes(input, output_size, 1)
-            return _averaged(input.unsqueeze(-2), (1, count)).squeeze(-2)
-        return _averaged(input, _sizes(input, output_size, axes))
+            return _averaged(input.unsqueeze(-2), (1, *out)).squeeze(-2)
+        return _averaged(input, out)
 
     pool.__name__ = pool.__qualname__ = f"adaptive_avg_pool{axes}d"
     return entered(pool.__name__, torch=axes == 1)(pool)
@@ -106,7 +182,7 @@ adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = map(_public_avg,
 
 
 def _largest(axes: int, x: Any, output_size: Any) -> Any:
-    out = _sizes(x, output_size, axes)
+    out = _sizes(f"adaptive_max_pool{axes}d", x, output_size)
     if axes > 1:
         return max_ops[axes](x, out=out)
     values, places = max_ops[2](x.unsqueeze(-2), out=(1, *out))

@@ -1,5 +1,6 @@
 """Losses of classes: negative log-likelihood, cross-entropy, and margins between classes."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ import funcgrad.numpy as fnp
 from funcgrad.compat.torch.indexing import elements
 from funcgrad.compat.torch.nn.activations import logsigmoid_op
 from funcgrad.compat.torch.nn.common import (
+    ENUM,
     add_scalar,
     div_scalar,
     entered,
@@ -174,6 +176,10 @@ def _nll_nd(input: Any, target: Any, weight: Any, ignored: int, reduction: str) 
     if rank <= 2:
         if len(labels) > 1:
             raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+        if rank == 1 and labels and labels[0] != 1:
+            raise ValueError(
+                f"For 1D input, 1D target must have size 1, but got target size: {labels[0]}"
+            )
         plain = _check_classes(input, target, weight, ignored)
         if plain and weight is None and rank == 2 and labels[0] and are_plain(input, input):
             return _short_nll(input, np.array(target._value), ignored, reduction)
@@ -192,8 +198,9 @@ def _nll_nd(input: Any, target: Any, weight: Any, ignored: int, reduction: str) 
     if labels != out:
         raise RuntimeError(f"Expected target size {list(out)}, got {list(labels)}")
     _check_classes(input, target, weight, ignored)
-    flat = input.contiguous().view(shape[0], shape[1], 1, -1)
-    places = holder(np.reshape(target._value, (shape[0], 1, -1)))
+    length = math.prod(shape[2:])
+    flat = input.contiguous().view(shape[0], shape[1], 1, length)
+    places = holder(np.reshape(target._value, (shape[0], 1, length)))
     losses = _with_labels(nll2d_op, flat, places, weight, **options)
     return losses.view(out) if reduction == "none" else losses
 
@@ -228,7 +235,7 @@ def cross_entropy(
     axis = 0 if input._value.ndim == 1 else 1
     if target._value.shape == input._value.shape:
         return _of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
-    if label_smoothing < 0 or label_smoothing > 1:
+    if label_smoothing > 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     logs = log_softmax_along(input, axis) if input._value.ndim else input
     losses = _nll_nd(logs, target, weight, ignore_index, reduction)
@@ -267,8 +274,8 @@ def _of_probabilities(
             f"classes but got weight tensor of shape: {list(weight._value.shape)}"
         )
     logs = log_softmax_along(input, axis)
-    if smoothing:
-        if not 0 <= smoothing <= 1:
+    if smoothing > 0:
+        if smoothing > 1:
             raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {smoothing:g}")
         target = add_scalar(mul_scalar(target, other=1 - smoothing), other=smoothing / count)
     terms = logs * target
@@ -396,6 +403,8 @@ def multilabel_soft_margin_loss(
     reduction: str = "mean",
 ) -> Any:
     """Mean of -(y log σ(x) + (1 - y) log σ(-x)) over labels and examples."""
+    if reduction not in ENUM:
+        raise ValueError(f"{reduction} is not valid")
     reduction = reduction_of(reduction, size_average, reduce)
     losses = -(target * logsigmoid_op(input) + (1 - target) * logsigmoid_op(-input))
     if weight is not None:

@@ -11,6 +11,7 @@ import funcgrad.numpy as fnp
 from funcgrad import stop_gradient
 from funcgrad.compat.torch.dtypes import Size, dtype, dtype_of_numpy
 from funcgrad.compat.torch.op import Op
+from funcgrad.compat.torch.quick import LinearRule, is_quick, linear_result
 from funcgrad.compat.torch.registry import MODULES, expose
 from funcgrad.compat.torch.state import SETTINGS, STATE
 from funcgrad.compat.torch.summation import sum_of
@@ -49,9 +50,19 @@ def _beside(x: Any, other: Any) -> Any:
 
 add_scalar = Op("AddBackward1", lambda x, *, other: _beside(x, other) + other)
 sub_scalar = Op("SubBackward1", lambda x, *, other: _beside(x, other) - other)
-mul_scalar = Op("MulBackward1", lambda x, *, other: _beside(x, other) * other)
+_mul_op = Op("MulBackward1", lambda x, *, other: _beside(x, other) * other)
 div_scalar = Op("DivBackward1", lambda x, *, other: _beside(x, other) / other)
 """Arithmetic with a number inside functions that PyTorch composes of others."""
+
+
+def mul_scalar(x: Any, *, other: Any) -> Any:
+    """x times a number."""
+    if not is_quick(x) or type(other) is not float:
+        return _mul_op(x, other=other)
+    factor = x._value.dtype.type(other)
+    rule = LinearRule(lambda ct, _residuals: ct * factor)
+    return linear_result(_mul_op.cls, "Mul", x, x._value * factor, rule)
+
 
 ENUM = ("none", "mean", "sum")
 """Reductions by the number that functions of `torch.` take."""
@@ -90,10 +101,10 @@ def numbers(value: Any, count: int) -> tuple[int, ...]:
 
 
 def floats(kernel: str) -> Callable[..., None]:
-    """A check of an operation: its first operand must not be whole numbers."""
+    """A check of an operation: its first operand must be real numbers."""
 
     def check(value: Any, *_: Any, **__: Any) -> None:
-        if value.dtype.kind not in "fc":
+        if value.dtype.kind != "f":
             kind = scalar_name(dtype_of_numpy(value.dtype))
             raise NotImplementedError(f"\"{kernel}\" not implemented for '{kind}'")
 

@@ -1,30 +1,36 @@
-"""Convolutions, and what they are made of: columns of windows, and their sum back in place."""
+"""Convolutions and their transposes: columns of windows, and their sum back in place."""
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 import funcgrad.numpy as fnp
-from funcgrad.compat.torch.nn.common import entered, numbers, scalar_name
+from funcgrad.compat.torch.nn.common import entered
+from funcgrad.compat.torch.nn.correlation import Grid, correlate, spread, weigh
 from funcgrad.compat.torch.nn.padding import pad
-from funcgrad.compat.torch.nn.windows import padded, slices, windows
+from funcgrad.compat.torch.nn.short import all_plain, short_result, traced_pull
+from funcgrad.compat.torch.nn.window_checks import (
+    check_convolution_types,
+    convolved_sizes,
+    not_tensors,
+    sizes_given,
+    transposed_sizes,
+)
+from funcgrad.compat.torch.nn.windows import added_in_place, counts_of, padded, windows
 from funcgrad.compat.torch.op import Op
 
 __all__ = [
-    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
-    "fold",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "unfold",
+    "convolution_of",
 ]
 
 Ints = tuple[int, ...]
@@ -33,37 +39,21 @@ Ints = tuple[int, ...]
 # --- functions of values ----------------------------------------------------------------------
 
 
-def _added_in_place(columns: Any, full: Ints, kernel: Ints, stride: Ints, dilation: Ints) -> Any:
-    """Σ of windows (…, places, *counts) where they were taken from: the transpose of `windows`."""
-    axes = len(kernel)
-    counts = columns.shape[-axes:]
-    out: Any = np.zeros((*columns.shape[: -axes - 1], *full), columns.dtype)
-    for i, place in enumerate(slices(kernel, stride, dilation, counts)):
-        out = fnp.at(out)[(..., *place)].add(columns[(..., i, *(slice(None),) * axes)])
-    return out
-
-
-def _counts(
-    sizes: Sequence[int], kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
-) -> Ints:
-    rows = zip(sizes, kernel, stride, padding, dilation, strict=True)
-    return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in rows)
-
-
 def _with_bias(y: Any, bias: Any) -> Any:
     return y if bias is None else y + fnp.reshape(bias, (-1,) + (1,) * (y.ndim - 2))
 
 
-def _convolution(
+def convolution_of(
     x: Any, weight: Any, bias: Any, *, stride: Ints, padding: Ints, dilation: Ints, groups: int
 ) -> Any:
     """Σ over channels and places of the kernel of weight · window, as products of matrices."""
     kernel = weight.shape[2:]
-    out = _counts(x.shape[2:], kernel, stride, padding, dilation)
+    out = counts_of(x.shape[2:], kernel, stride, padding, dilation)
     inside = padded(x, [(p, p) for p in padding])
     columns = windows(inside, kernel, stride, dilation, out)
-    columns = fnp.reshape(columns, (x.shape[0], groups, -1, math.prod(out)))
-    rows = fnp.reshape(weight, (groups, weight.shape[0] // groups, -1))
+    width = weight.shape[1] * math.prod(kernel)
+    columns = fnp.reshape(columns, (x.shape[0], groups, width, math.prod(out)))
+    rows = fnp.reshape(weight, (groups, weight.shape[0] // groups, width))
     y = fnp.matmul(rows, columns)
     return _with_bias(fnp.reshape(y, (x.shape[0], weight.shape[0], *out)), bias)
 
@@ -82,122 +72,97 @@ def _transposed(
     """The transpose of a convolution, as a map of its input."""
     kernel, sizes = weight.shape[2:], x.shape[2:]
     count, channels = x.shape[0], weight.shape[1] * groups
-    rows = fnp.reshape(weight, (groups, weight.shape[0] // groups, -1))
-    inputs = fnp.reshape(x, (count, groups, weight.shape[0] // groups, -1))
+    each = weight.shape[0] // groups
+    rows = fnp.reshape(weight, (groups, each, weight.shape[1] * math.prod(kernel)))
+    inputs = fnp.reshape(x, (count, groups, each, math.prod(sizes)))
     columns = fnp.matmul(fnp.swapaxes(rows, -1, -2), inputs)
     columns = fnp.reshape(columns, (count, channels, math.prod(kernel), *sizes))
     full = tuple(
         max((n - 1) * s + d * (k - 1) + 1, p + o)
         for n, s, d, k, p, o in zip(sizes, stride, dilation, kernel, padding, out, strict=True)
     )
-    whole = _added_in_place(columns, full, kernel, stride, dilation)
+    whole = added_in_place(columns, full, kernel, stride, dilation)
     inside = tuple(slice(p, p + o) for p, o in zip(padding, out, strict=True))
     return _with_bias(whole[(..., *inside)], bias)
 
 
-def _unfold(x: Any, *, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Any:
-    out = _counts(x.shape[-2:], kernel, stride, padding, dilation)
-    columns = windows(padded(x, [(p, p) for p in padding]), kernel, stride, dilation, out)
-    lead = x.shape[:-3]
-    return fnp.reshape(columns, (*lead, x.shape[-3] * math.prod(kernel), math.prod(out)))
-
-
-def _fold(
-    x: Any, *, size: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, counts: Ints
-) -> Any:
-    lead = x.shape[:-2]
-    columns = fnp.reshape(x, (*lead, -1, math.prod(kernel), *counts))
-    full = tuple(n + 2 * p for n, p in zip(size, padding, strict=True))
-    whole = _added_in_place(columns, full, kernel, stride, dilation)
-    inside = tuple(slice(p, p + n) for n, p in zip(size, padding, strict=True))
-    return whole[(..., *inside)]
-
-
-def _shuffle(x: Any, *, factor: int) -> Any:
-    """(…, C r², H, W) to (…, C, H r, W r)."""
-    *lead, c, h, w = x.shape
-    n = len(lead)
-    parts = fnp.reshape(x, (*lead, c // factor**2, factor, factor, h, w))
-    order = (*range(n), n, n + 3, n + 1, n + 4, n + 2)
-    return fnp.reshape(fnp.transpose(parts, order), (*lead, c // factor**2, h * factor, w * factor))
-
-
-def _unshuffle(x: Any, *, factor: int) -> Any:
-    """(…, C, H r, W r) to (…, C r², H, W)."""
-    *lead, c, h, w = x.shape
-    n = len(lead)
-    parts = fnp.reshape(x, (*lead, c, h // factor, factor, w // factor, factor))
-    order = (*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    return fnp.reshape(
-        fnp.transpose(parts, order), (*lead, c * factor**2, h // factor, w // factor)
-    )
-
-
-def _channel_shuffle(x: Any, *, groups: int) -> Any:
-    n, c, *rest = x.shape
-    parts = fnp.reshape(x, (n, groups, c // groups, *rest))
-    return fnp.reshape(fnp.swapaxes(parts, 1, 2), x.shape)
-
-
-convolution_op = Op("ConvolutionBackward0", _convolution)
+convolution_op = Op("ConvolutionBackward0", convolution_of)
 transposed_op = Op("ConvolutionBackward0", _transposed)
-unfold_op = Op("Im2ColBackward0", _unfold, linear=True)
-fold_op = Op("Col2ImBackward0", _fold, linear=True)
-shuffle_op = Op("PixelShuffleBackward0", _shuffle, linear=True)
-unshuffle_op = Op("PixelUnshuffleBackward0", _unshuffle, linear=True)
-channel_shuffle_op = Op("ChannelShuffleBackward0", _channel_shuffle, linear=True)
+
+
+# --- the short way ----------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=512)
+def _grid_of(sizes: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Grid:
+    full = tuple(n + 2 * p for n, p in zip(sizes, padding, strict=True))
+    counts = counts_of(sizes, kernel, stride, padding, dilation)
+    return Grid(sizes, padding, full, kernel, stride, dilation, counts)
+
+
+@lru_cache(maxsize=512)
+def _grid_to(
+    sizes: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, out: Ints
+) -> Grid:
+    """The grid whose windows are the elements that a transposed convolution spreads."""
+    rows = zip(sizes, stride, dilation, kernel, padding, out, strict=True)
+    full = tuple(max((n - 1) * s + d * (k - 1) + 1, p + o) for n, s, d, k, p, o in rows)
+    return Grid(out, padding, full, kernel, stride, dilation, sizes)
+
+
+def _short(
+    input: Any, weight: Any, bias: Any, grid: Grid, groups: int, function: Any, *, flipped: bool
+) -> Any:
+    """A convolution of plain arrays, or its transpose.
+
+    Args:
+        input: (N, C, *sizes).
+        weight: of the convolution that it is, or that it is the transpose of.
+        bias: of the channels of the result.
+        grid: of that convolution.
+        groups: of channels.
+        function: the same of any values.
+        flipped: whether it is the transpose.
+    """
+    x, w = input._value, weight._value
+    b = None if bias is None else bias._value
+    if not flipped:
+        value = correlate(x, w, b, grid, groups)
+    else:
+        value = spread(x, w, grid, groups)
+        if b is not None:
+            value += b.reshape(-1, *(1,) * len(grid.kernel))
+    shape = value.shape
+
+    def pull(mask: tuple[bool, ...]) -> Callable[[Any, Any], Any]:
+        def pulled(ct: Any, residuals: Any) -> Any:
+            v, u = residuals
+            if type(ct) is not np.ndarray:
+                return traced_pull(function, (v, u, b), mask, ct)
+            parts = []
+            if mask[0]:
+                back = correlate(ct, u, None, grid, groups) if flipped else None
+                parts.append(spread(ct, u, grid, groups) if back is None else back)
+            if mask[1]:
+                seen, came = (ct, v) if flipped else (v, ct)
+                parts.append(weigh(seen, came, grid, groups))
+            if mask[2]:
+                sums = _sum(ct.reshape(shape[0], shape[1], -1), 2)
+                parts.append(_sum(sums, 0))
+            return tuple(parts) if len(parts) > 1 else parts[0]
+
+        return pulled
+
+    return short_result(
+        convolution_op.cls, "Convolution", (input, weight, bias), value, function, pull,
+        residuals=(x, w), linear=(2,),
+    )  # fmt: skip
+
+
+_sum: Any = np.add.reduce  # its stubs know no positional axis
 
 
 # --- convolutions -----------------------------------------------------------------------------
-
-
-def _check(
-    name: str, axes: int, x: Any, weight: Any, bias: Any, stride: Ints, groups: int, flipped: bool
-) -> None:
-    """Refuse what does not fit.
-
-    Raises:
-        RuntimeError: in PyTorch's words.
-    """
-    found, shape = list(x._value.shape), list(weight._value.shape)
-    if len(found) not in (axes + 1, axes + 2):
-        raise RuntimeError(
-            f"Expected {axes + 1}D (unbatched) or {axes + 2}D (batched) input to {name}, but got "
-            f"input of size: {found}"
-        )
-    if len(found) == axes + 1:
-        found = [1, *found]
-    if min(stride) <= 0:
-        raise RuntimeError("non-positive stride is not supported")
-    if not flipped and shape[0] < groups:
-        raise RuntimeError(
-            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but "
-            f"got weight of size {shape} instead"
-        )
-    if not flipped and shape[0] % groups:
-        raise RuntimeError(
-            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, "
-            f"but got weight of size {shape} instead"
-        )
-    wanted = shape[0] if flipped else shape[1] * groups
-    if found[1] != wanted:
-        given = "transposed=1" if flipped else f"groups={groups}"
-        raise RuntimeError(
-            f"Given {given}, weight of size {shape}, expected input{found} to have {wanted} "
-            f"channels, but got {found[1]} channels instead"
-        )
-    channels = shape[1] * groups if flipped else shape[0]
-    if bias is not None and bias._value.shape != (channels,):
-        raise RuntimeError(
-            f"Given {'transposed=1, ' if flipped else ''}weight of size {shape}, expected bias to "
-            f"be 1-dimensional with {channels} elements, but got bias of size "
-            f"{list(bias._value.shape)} instead"
-        )
-    for tensor in (weight, bias):
-        if tensor is not None and tensor.dtype is not x.dtype:
-            raise RuntimeError(
-                f"expected scalar type {scalar_name(x.dtype)} but found {scalar_name(tensor.dtype)}"
-            )
 
 
 _EVEN = (
@@ -206,13 +171,19 @@ _EVEN = (
 )
 
 
+@cache
+def warn_of_even_kernels() -> None:
+    """Warn, once in a program, of what "same" may cost."""
+    warnings.warn(_EVEN, UserWarning, stacklevel=5)
+
+
 def _same(x: Any, kernel: Ints, dilation: Ints, stride: Ints) -> tuple[Any, Ints]:
     """The input, padded where the padding is uneven, and the even padding."""
     if any(s != 1 for s in stride):
         raise RuntimeError("padding='same' is not supported for strided convolutions")
     total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
     if any(t % 2 for t in total):
-        warnings.warn(_EVEN, UserWarning, stacklevel=4)
+        warn_of_even_kernels()
         x = pad(x, [n for t in reversed(total) for n in (0, t % 2)])
     return x, tuple(t // 2 for t in total)
 
@@ -227,32 +198,36 @@ def _convolved(
     dilation: Any,
     groups: int,
 ) -> Any:
-    stride, dilation = numbers(stride, axes), numbers(dilation, axes)
-    _check(f"conv{axes}d", axes, input, weight, bias, stride, groups, False)
-    single = input._value.ndim == axes + 1
-    x = input.unsqueeze(0) if single else input
-    kernel = tuple(weight._value.shape[2:])
+    name = f"conv{axes}d"
+    stride = sizes_given(name, "stride", 4, stride, axes)
+    dilation = sizes_given(name, "dilation", 6, dilation, axes)
+    try:
+        found, shape = input._value.shape, weight._value.shape
+    except AttributeError:
+        raise not_tensors(name, input, weight, bias, stride, padding, dilation, groups) from None
+    single = len(found) == axes + 1
+    x, kernel = input, tuple(shape[2:])
     if isinstance(padding, str):
-        if padding == "same":
+        if padding == "same" and len(found) in (axes + 1, axes + 2):
             x, padding = _same(x, kernel, dilation, stride)
-        elif padding == "valid":
-            padding = 0
-        else:
+            found = x._value.shape
+        elif padding not in ("same", "valid"):
             raise RuntimeError(f"Invalid padding string: '{padding}'")
-    padding = numbers(padding, axes)
-    if min(padding) < 0:
-        raise RuntimeError("negative padding is not supported")
-    sizes = [n + 2 * p for n, p in zip(x._value.shape[2:], padding, strict=True)]
-    reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-    if any(n < r for n, r in zip(sizes, reach, strict=True)):
-        shown = " x ".join(map(str, sizes)), " x ".join(map(str, reach))
-        raise RuntimeError(
-            f"Calculated padded input size per channel: ({shown[0]}). Kernel size: ({shown[1]}). "
-            "Kernel size can't be greater than actual input size"
-        )
-    y = convolution_op(
-        x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups
-    )
+        else:
+            padding = 0
+    padding = sizes_given(name, "padding", 5, padding, axes)
+    bias_shape = None if bias is None else bias._value.shape
+    convolved_sizes(name, found, shape, bias_shape, stride, padding, dilation, groups)
+    check_convolution_types(x, weight, bias, flipped=False)
+    if single:
+        x = x.unsqueeze(0)
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    if x._value.size and all_plain(x, weight, bias):
+        grid = _grid_of(x._value.shape[2:], kernel, stride, padding, dilation)
+        function = partial(convolution_of, **options)
+        y = _short(x, weight, bias, grid, groups, function, flipped=False)
+    else:
+        y = convolution_op(x, weight, bias, **options)
     return y.squeeze(0) if single else y
 
 
@@ -286,19 +261,6 @@ def _conv(axes: int) -> Any:
 conv1d, conv2d, conv3d = (_conv(axes) for axes in (1, 2, 3))
 
 
-def _uneven(extra: Ints, stride: Ints, dilation: Ints) -> RuntimeError:
-    words = (("output_padding", extra), ("stride", stride), ("dilation", dilation))
-    names = ("depth", "height", "width")[-max(len(extra), 2) :]
-    shown = " ".join(
-        f"{word}_{name}: {n}"
-        for word, given in words
-        for name, n in zip(names, (1,) * (len(names) - len(given)) + given, strict=True)
-    )
-    return RuntimeError(
-        f"output padding must be smaller than either stride or dilation, but got {shown}"
-    )
-
-
 def _conv_transpose(axes: int) -> Any:
     def conv_transpose(
         input: Any,
@@ -322,23 +284,33 @@ def _conv_transpose(axes: int) -> Any:
             groups: of channels.
             dilation: of the convolution.
         """
-        steps, spread = numbers(stride, axes), numbers(dilation, axes)
-        around, extra = numbers(padding, axes), numbers(output_padding, axes)
-        _check(f"conv_transpose{axes}d", axes, input, weight, bias, steps, groups, True)
-        if any(e >= max(s, d) for e, s, d in zip(extra, steps, spread, strict=True)):
-            raise _uneven(extra, steps, spread)
-        single = input._value.ndim == axes + 1
+        name = f"conv_transpose{axes}d"
+        steps = sizes_given(name, "stride", 4, stride, axes)
+        around = sizes_given(name, "padding", 5, padding, axes)
+        extra = sizes_given(name, "output_padding", 6, output_padding, axes)
+        wide = sizes_given(name, "dilation", 8, dilation, axes)
+        try:
+            found, shape = input._value.shape, weight._value.shape
+        except AttributeError:
+            given = (input, weight, bias, steps, around, extra, groups, wide)
+            raise not_tensors(name, *given) from None
+        bias_shape = None if bias is None else bias._value.shape
+        out = transposed_sizes(name, found, shape, bias_shape, steps, around, extra, wide, groups)
+        check_convolution_types(input, weight, bias, flipped=True)
+        if bias is not None and bias.dtype is not input.dtype:
+            bias = bias.to(input.dtype)
+        single = len(found) == axes + 1
         x = input.unsqueeze(0) if single else input
-        out = tuple(
-            (n - 1) * s - 2 * p + d * (k - 1) + e + 1
-            for n, s, p, d, k, e in zip(
-                x._value.shape[2:], steps, around, spread, weight._value.shape[2:], extra,
-                strict=True,
-            )
-        )  # fmt: skip
-        y = transposed_op(
-            x, weight, bias, stride=steps, padding=around, dilation=spread, groups=groups, out=out
-        )
+        options: dict[str, Any] = {
+            "stride": steps, "padding": around, "dilation": wide, "groups": groups, "out": out
+        }  # fmt: skip
+        if x._value.size and all_plain(x, weight, bias):
+            kernel = weight._value.shape[2:]
+            grid = _grid_to(x._value.shape[2:], kernel, steps, around, wide, out)
+            function = partial(_transposed, **options)
+            y = _short(x, weight, bias, grid, groups, function, flipped=True)
+        else:
+            y = transposed_op(x, weight, bias, **options)
         return y.squeeze(0) if single else y
 
     conv_transpose.__name__ = conv_transpose.__qualname__ = f"conv_transpose{axes}d"
@@ -346,90 +318,3 @@ def _conv_transpose(axes: int) -> Any:
 
 
 conv_transpose1d, conv_transpose2d, conv_transpose3d = (_conv_transpose(n) for n in (1, 2, 3))
-
-
-# --- columns and shuffles ---------------------------------------------------------------------
-
-
-@entered("unfold")
-def unfold(
-    input: Any,
-    kernel_size: Any,
-    dilation: Any = 1,
-    padding: Any = 0,
-    stride: Any = 1,
-) -> Any:
-    """The windows of (N, C, H, W) as columns (N, C · places, windows)."""
-    input.size(-3)
-    kernel, steps, around, spread = (
-        numbers(n, 2) for n in (kernel_size, stride, padding, dilation)
-    )
-    return unfold_op(input, kernel=kernel, stride=steps, padding=around, dilation=spread)
-
-
-@entered("fold")
-def fold(
-    input: Any,
-    output_size: Any,
-    kernel_size: Any,
-    dilation: Any = 1,
-    padding: Any = 0,
-    stride: Any = 1,
-) -> Any:
-    """Σ of columns in the places that `unfold` takes them from."""
-    size, kernel, steps, around, spread = (
-        numbers(n, 2) for n in (output_size, kernel_size, stride, padding, dilation)
-    )
-    counts = _counts(size, kernel, steps, around, spread)
-    found = input._value.shape[-1]
-    if math.prod(counts) != found:
-        raise RuntimeError(
-            f"Given output_size={size}, kernel_size={kernel}, dilation={spread}, padding={around}, "
-            f"stride={steps}, expected size of input's dimension 2 to match the calculated number "
-            f"of sliding blocks {counts[0]} * {counts[1]} = {math.prod(counts)}, but got "
-            f"input.size(2)={found}."
-        )
-    return fold_op(
-        input, size=size, kernel=kernel, stride=steps, padding=around, dilation=spread,
-        counts=counts,
-    )  # fmt: skip
-
-
-@entered("pixel_shuffle", torch=True)
-def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
-    """(..., C r², H, W) to (..., C, H r, W r)."""
-    channels = input._value.shape[-3]
-    if channels % upscale_factor**2:
-        raise RuntimeError(
-            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square "
-            f"of upscale_factor, but input.size(-3)={channels} is not divisible by "
-            f"{upscale_factor**2}"
-        )
-    return _apart(shuffle_op(input, factor=upscale_factor), input)
-
-
-@entered("pixel_unshuffle", torch=True)
-def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
-    """(..., C, H r, W r) to (..., C r², H, W)."""
-    for word, axis in (("height", -2), ("width", -1)):
-        length = input._value.shape[axis]
-        if length % downscale_factor:
-            raise RuntimeError(
-                f"pixel_unshuffle expects {word} to be divisible by downscale_factor, but "
-                f"input.size({axis})={length} is not divisible by {downscale_factor}"
-            )
-    return _apart(unshuffle_op(input, factor=downscale_factor), input)
-
-
-def _apart(result: Any, input: Any) -> Any:
-    """The result in memory of its own, where NumPy only shows the operand in another shape."""
-    value = result._value
-    if type(value) is np.ndarray and np.may_share_memory(value, input._value):
-        result._value = value.copy()
-    return result
-
-
-@entered("channel_shuffle", torch=True)
-def channel_shuffle(input: Any, groups: int) -> Any:
-    """Channels of each group in turn."""
-    return channel_shuffle_op(input, groups=groups)

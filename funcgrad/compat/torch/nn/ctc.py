@@ -60,9 +60,47 @@ def _ctc(x: Any, *, labels: Any, steps: Any, lengths: Any, blank: int) -> Any:
 ctc_op = Op("CtcLossBackward0", _ctc)
 
 
-def _whole(lengths: Any) -> Any:
-    values = lengths.detach()._value if isinstance(lengths, Tensor) else lengths
-    return np.asarray(values, np.int64).reshape(-1)
+def _whole(what: str, lengths: Any) -> Any:
+    values = np.asarray(lengths.detach()._value if isinstance(lengths, Tensor) else lengths)
+    if values.size and values.dtype.kind not in "iu":
+        raise RuntimeError(f"{what}_lengths must be integral")
+    return values.astype(np.int64).reshape(-1)
+
+
+_WHILE = "(while checking arguments for ctc_loss_allocate_outputs)"
+
+
+def _check_lengths(steps: Any, lengths: Any, count: int, most: int) -> None:
+    for what, given in (("input", steps), ("target", lengths)):
+        if given.size != count:
+            raise RuntimeError(f"{what}_lengths must be of size batch_size")
+    for what, given in (("input", steps), ("target", lengths)):
+        if given.size and given.min() < 0:
+            raise RuntimeError(
+                f"Expected {what}_lengths to have value at least 0, but got value "
+                f"{given[given < 0][0]} {_WHILE}"
+            )
+    if (steps > most).any():
+        raise RuntimeError(
+            f"Expected input_lengths to have value at most {most}, but got value "
+            f"{steps[steps > most][0]} {_WHILE}"
+        )
+
+
+def _check_targets(given: Any, lengths: Any, count: int) -> None:
+    """Labels stand in a row one after another, or in a row for each example."""
+    wanted = int(lengths.sum()) if given.ndim == 1 else count
+    if given.ndim in (1, 2) and given.shape[0] != wanted:
+        raise RuntimeError(
+            f"Expected tensor to have size {wanted} at dimension 0, but got size "
+            f"{given.shape[0]} for argument #2 'targets' {_WHILE}"
+        )
+    longest = int(lengths.max()) if lengths.size else 0
+    if given.ndim == 2 and given.shape[1] < longest:
+        raise RuntimeError(
+            f"Expected tensor to have size at least {longest} at dimension 1, but got size "
+            f"{given.shape[1]} for argument #2 'targets' {_WHILE}"
+        )
 
 
 @entered("ctc_loss")
@@ -88,20 +126,20 @@ def ctc_loss(
     """
     reduction_of(reduction)
     single = log_probs._value.ndim == 2
-    steps, lengths = _whole(input_lengths), _whole(target_lengths)
+    kinds = [type(x).__name__ for x in (input_lengths, target_lengths)]
+    if isinstance(input_lengths, Tensor) != isinstance(target_lengths, Tensor):
+        raise TypeError(
+            "ctc_loss() received an invalid combination of arguments - got (Tensor, Tensor, "
+            f"{', '.join(kinds)}, int, int, bool), but expected one of:"
+        )
+    steps, lengths = _whole("input", input_lengths), _whole("target", target_lengths)
     count = 1 if single else log_probs._value.shape[1]
     classes = log_probs._value.shape[-1]
     if not 0 <= blank < classes:
         raise RuntimeError("blank must be in label range")
-    for what, given in (("input_lengths", steps), ("target_lengths", lengths)):
-        if given.size != count:
-            raise RuntimeError(f"{what} must be of size batch_size")
-    if steps.size and int(steps.max()) > log_probs._value.shape[0]:
-        raise RuntimeError(
-            f"Expected input_lengths to have value at most {log_probs._value.shape[0]}, but got "
-            f"value {int(steps.max())} (while checking arguments for ctc_loss_cpu)"
-        )
     given = np.asarray(targets.detach()._value)
+    _check_lengths(steps, lengths, count, log_probs._value.shape[0])
+    _check_targets(given, lengths, count)
     longest = int(lengths.max()) if lengths.size else 0
     labels = np.full((count, longest), blank, np.int64)
     rows = given.reshape(1, -1) if single else given

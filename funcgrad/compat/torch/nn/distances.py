@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.dims import check_dim
 from funcgrad.compat.torch.dtypes import promote_types
 from funcgrad.compat.torch.entering import write_out
 from funcgrad.compat.torch.grad_mode import no_grad
@@ -44,14 +45,13 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     """Σ x₁ x₂ / (max(‖x₁‖, eps) max(‖x₂‖, eps)) along an axis."""
     if x1._value.shape != x2._value.shape:
         x1, x2 = broadcast_tensors(x1, x2)
-    if x1.dtype is not x2.dtype:
-        kind = promote_types(x1.dtype, x2.dtype)
-        x1, x2 = x1.to(kind), x2.to(kind)
-    if x1.dtype.category < 2:
+    kind = promote_types(x1.dtype, x2.dtype)
+    if kind.category < 2:
         raise RuntimeError(
-            "expected common dtype to be floating point, yet common dtype is "
-            f"{scalar_name(x1.dtype)}"
+            f"expected common dtype to be floating point, yet common dtype is {scalar_name(kind)}"
         )
+    x1, x2 = (x.to(kind) if x.dtype.category < 2 else x for x in (x1, x2))
+    dim = check_dim(dim, x1._value.ndim)
     norms = [vector_norm_op(x, order=2.0, axis=dim, keepdim=True).clone() for x in (x1, x2)]
     with no_grad():
         for norm in norms:

@@ -59,8 +59,22 @@ def _dropped(x: Any, p: float, training: bool, inplace: bool, *, features: bool 
         check_writable(x)
     if p == 1:
         return _finished(x, x * x.new_zeros(()), inplace)
-    values = draws.dropout_mask(default_generator(), _shape(x, features), p, x.dtype.name)
+    order = () if features else _memory_order(x._value)
+    if order:
+        shape = tuple([x._value.shape[axis] for axis in order])
+        values = draws.dropout_mask(default_generator(), shape, p, x.dtype.name)
+        values = np.transpose(as_values(values), np.argsort(order))
+    else:
+        values = draws.dropout_mask(default_generator(), _shape(x, features), p, x.dtype.name)
     return _finished(x, x * made(as_values(values), x.dtype), inplace)
+
+
+def _memory_order(value: Any) -> tuple[int, ...]:
+    """The axes of an array from the longest stride to the shortest; () where that is C order."""
+    if type(value) is not np.ndarray or value.flags.c_contiguous:
+        return ()
+    strides = np.empty_like(value).strides
+    return tuple(sorted(range(value.ndim), key=lambda axis: -strides[axis]))
 
 
 def _alpha(x: Any, p: float, training: bool, inplace: bool, *, features: bool = False) -> Any:

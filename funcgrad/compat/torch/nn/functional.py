@@ -53,17 +53,12 @@ from funcgrad.compat.torch.nn.class_losses import (
     nll_loss,
 )
 from funcgrad.compat.torch.nn.convolution import (
-    channel_shuffle,
     conv1d,
     conv2d,
     conv3d,
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
-    fold,
-    pixel_shuffle,
-    pixel_unshuffle,
-    unfold,
 )
 from funcgrad.compat.torch.nn.ctc import ctc_loss
 from funcgrad.compat.torch.nn.distances import (
@@ -82,8 +77,16 @@ from funcgrad.compat.torch.nn.dropout import (
     rrelu,
     rrelu_,
 )
+from funcgrad.compat.torch.nn.fractional import (
+    fractional_max_pool2d,
+    fractional_max_pool2d_with_indices,
+    fractional_max_pool3d,
+    fractional_max_pool3d_with_indices,
+)
+from funcgrad.compat.torch.nn.further import conv_tbc
 from funcgrad.compat.torch.nn.grids import affine_grid, grid_sample
 from funcgrad.compat.torch.nn.linear import bilinear, embedding, linear, one_hot
+from funcgrad.compat.torch.nn.linear_losses import linear_cross_entropy
 from funcgrad.compat.torch.nn.logit_losses import binary_cross_entropy_with_logits
 from funcgrad.compat.torch.nn.losses import (
     binary_cross_entropy,
@@ -103,6 +106,7 @@ from funcgrad.compat.torch.nn.margin_losses import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
+from funcgrad.compat.torch.nn.multihead import multi_head_attention_forward
 from funcgrad.compat.torch.nn.normalization import (
     batch_norm,
     group_norm,
@@ -125,6 +129,14 @@ from funcgrad.compat.torch.nn.pooling import (
     max_pool2d_with_indices,
     max_pool3d,
     max_pool3d_with_indices,
+)
+from funcgrad.compat.torch.nn.rearranging import (
+    channel_shuffle,
+    fold,
+    native_channel_shuffle,
+    pixel_shuffle,
+    pixel_unshuffle,
+    unfold,
 )
 from funcgrad.compat.torch.nn.resampling import (
     interpolate,
@@ -160,6 +172,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_tbc",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
@@ -177,6 +190,10 @@ __all__ = [
     "embedding_bag",
     "feature_alpha_dropout",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool2d_with_indices",
+    "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -198,6 +215,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
@@ -216,9 +234,11 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
+    "native_channel_shuffle",
     "nll_loss",
     "normalize",
     "one_hot",

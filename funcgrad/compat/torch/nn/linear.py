@@ -1,6 +1,6 @@
 """Linear and bilinear maps, embeddings and one-hot vectors."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -13,8 +13,11 @@ from funcgrad.compat.torch.grad_mode import no_grad
 from funcgrad.compat.torch.indexing import elements
 from funcgrad.compat.torch.inplace import overwrite
 from funcgrad.compat.torch.nn.common import entered, scalar_name, value_of
+from funcgrad.compat.torch.nn.gathering import rows_of
+from funcgrad.compat.torch.nn.short import all_plain
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.registry import MODULES
+from funcgrad.compat.torch.tensor import Tensor
 from funcgrad.core.tracer import Tracer, plain_value
 
 __all__ = ["bilinear", "embedding", "linear", "one_hot"]
@@ -60,18 +63,59 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         weight: W, (m, n) or (n).
         bias: b, (m) or ().
     """
+    try:
+        shape, rank = input._value.shape, weight._value.ndim
+    except AttributeError:
+        _refuse("linear", ("input", input), ("weight", weight))
+    if not shape or not rank:
+        raise RuntimeError(
+            f"both arguments to linear need to be at least 1D, but they are {len(shape)}D and "
+            f"{rank}D"
+        )
     if bias is None:
         return input.matmul(weight.t())
-    shape = input._value.shape
-    if len(shape) == 2 and weight._value.ndim == 2:
-        return addmm(bias, input, weight.t())
-    if weight._value.ndim != 2:
-        return input.matmul(weight.t()) + bias
-    if not input.is_contiguous():
-        return input.matmul(weight.t()) + bias
-    flat = input.view(-1, shape[-1]) if input._value.size else input.reshape(-1, shape[-1])
-    result = addmm(bias, flat, weight.t())
+    try:
+        if len(shape) == 2 and rank == 2:
+            return addmm(bias, input, weight.t())
+        if rank != 2:
+            return input.matmul(weight.t()) + bias
+        if not input.is_contiguous():
+            return input.matmul(weight.t()) + bias
+        flat = input.view(-1, shape[-1]) if input._value.size else input.reshape(-1, shape[-1])
+        result = addmm(bias, flat, weight.t())
+    except RuntimeError:
+        _check_types(input, weight, bias)
+        raise
     return result.view(*shape[:-1], weight._value.shape[0])
+
+
+def _refuse(function: str, *given: tuple[str, Any]) -> NoReturn:
+    """Say which argument is no tensor.
+
+    Raises:
+        TypeError: always.
+    """
+    for place, (word, value) in enumerate(given, 1):
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{function}(): argument '{word}' (position {place}) must be Tensor, not "
+                f"{type(value).__name__}"
+            )
+    raise TypeError(f"{function}(): the arguments must be tensors")
+
+
+def _check_types(x: Any, weight: Any, bias: Any) -> None:
+    """Refuse parameters of other types than the input.
+
+    Raises:
+        RuntimeError: in PyTorch's words.
+    """
+    for word, one in (("mat1", x), ("self", bias)):
+        if one.dtype is not weight.dtype:
+            raise RuntimeError(
+                f"{word} and mat2 must have the same dtype, but got {scalar_name(one.dtype)} and "
+                f"{scalar_name(weight.dtype)}"
+            ) from None
 
 
 @entered("bilinear", torch=True)
@@ -98,6 +142,16 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
                 f"bilinear(): input{number} size does not match weight size: got {found} but "
                 f"expected {wanted}"
             )
+    if bias is not None and bias._value.shape != (w[0],):
+        raise RuntimeError(
+            f"bilinear(): bias size does not match weight size: got {bias.size(0)} but expected "
+            f"{w[0]}"
+        )
+    named = {"input1": input1, "input2": input2, "weight": weight, "bias": bias}
+    kinds = {word: one.dtype for word, one in named.items() if one is not None}
+    if len(set(kinds.values())) > 1:
+        shown = ", ".join(f"{word}: {kind.c_name}" for word, kind in kinds.items())
+        raise RuntimeError(f"All tensors must have the same dtype, got {shown}")
     flat1, flat2 = (x.contiguous().view(-1, x._value.shape[-1]) for x in (input1, input2))
     result = trilinear_op(flat1, weight, flat2).view(*a[:-1], w[0])
     return result if bias is None else result + bias
@@ -112,6 +166,37 @@ def renormalise(weight: Any, indices: Any, max_norm: float, order: float) -> Non
     values[rows] *= factors[:, None]
     with no_grad():
         overwrite(weight, made(values, weight.dtype))
+
+
+def _check_indices(input: Any, weight: Any) -> None:
+    """Refuse what are no indices, and what is no matrix.
+
+    Raises:
+        RuntimeError: for another type or number of axes.
+        TypeError: for what is no tensor.
+    """
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            "embedding(): argument 'indices' (position 2) must be Tensor, not "
+            f"{type(input).__name__}"
+        )
+    kind = input.dtype
+    if kind.name not in ("int64", "int32"):
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
+            f"Long, Int; but got torch.{scalar_name(kind)}Tensor instead (while checking arguments "
+            "for embedding)"
+        )
+    if weight._value.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
+
+
+def _frequencies(indices: Any, rows: int, kind: Any) -> Any:
+    """How often each row is used."""
+    line = np.reshape(indices, (-1,))
+    if isinstance(indices, Tracer):
+        return np.sum(np.expand_dims(line, -1) == np.arange(rows), axis=0).astype(kind)
+    return np.bincount(line, minlength=rows).astype(kind)
 
 
 @entered("embedding")
@@ -135,15 +220,7 @@ def embedding(
         scale_grad_by_freq: whether gradients are divided by how often an index occurs.
         sparse: no difference: gradients are dense.
     """
-    kind = input.dtype
-    if kind.name not in ("int64", "int32"):
-        raise RuntimeError(
-            "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
-            f"Long, Int; but got torch.{scalar_name(kind)}Tensor instead (while checking arguments "
-            "for embedding)"
-        )
-    if weight._value.ndim != 2:
-        raise RuntimeError("'weight' must be 2-D")
+    _check_indices(input, weight)
     rows = weight._value.shape[0]
     if padding_idx is not None:
         if not -rows <= padding_idx < rows:
@@ -151,18 +228,21 @@ def embedding(
         padding_idx %= rows
     indices = value_of(input)
     traced = isinstance(indices, Tracer)
-    if not traced and np.any((indices < 0) | (indices >= rows)):
-        raise IndexError("index out of range in self")
+    if not traced and indices.size and (np.min(indices) < 0 or np.max(indices) >= rows):
+        if max_norm is None:
+            raise IndexError("index out of range in self")
+        first = indices[(indices < 0) | (indices >= rows)].flat[0]
+        raise IndexError(
+            f"select(): index {first} out of range for tensor of size {list(weight._value.shape)} "
+            "at dimension 0"
+        )
     if max_norm is not None:
         renormalise(weight, plain_value(indices), max_norm, norm_type)
-    counts = None
-    if scale_grad_by_freq and traced:
-        used = np.expand_dims(np.reshape(indices, (-1,)), -1) == np.arange(rows)
-        counts = np.sum(used, axis=0).astype(weight._value.dtype)
-    elif scale_grad_by_freq:
-        counts = np.bincount(np.reshape(indices, -1), minlength=rows).astype(weight._value.dtype)
+    counts = _frequencies(indices, rows, weight._value.dtype) if scale_grad_by_freq else None
     if traced:
         return embedding_op(weight, input, padding=padding_idx, counts=counts)
+    if counts is None and type(indices) is np.ndarray and all_plain(weight):
+        return rows_of(embedding_op, weight, indices, padding_idx)
     return embedding_op(weight, indices=indices, padding=padding_idx, counts=counts)
 
 

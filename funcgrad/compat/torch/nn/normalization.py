@@ -1,16 +1,27 @@
 """Normalisation by mean and variance, of layers, batches, groups and instances."""
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import funcgrad.numpy as fnp
-from funcgrad.compat.torch.dtypes import Size
+from funcgrad.compat.torch.dtypes import DTYPES, Size
 from funcgrad.compat.torch.grad_mode import no_grad
-from funcgrad.compat.torch.nn.common import add_scalar, entered, floats, value_of, widened
+from funcgrad.compat.torch.levels import check_batched
+from funcgrad.compat.torch.nn.common import (
+    add_scalar,
+    entered,
+    floats,
+    not_differentiable,
+    value_of,
+    widened,
+)
 from funcgrad.compat.torch.nn.padding import pad
 from funcgrad.compat.torch.nn.pooling import avg_pool2d, avg_pool3d
+from funcgrad.compat.torch.nn.short import all_plain
+from funcgrad.compat.torch.nn.standardized import by_batch, by_given, by_group, by_layer
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.registry import MODULES
 
@@ -88,7 +99,22 @@ group_norm_op = Op("NativeGroupNormBackward0", _group_norm, check=floats("GroupN
 # --- the public functions ---------------------------------------------------------------------
 
 
-def _check_shapes(name: str, x: Any, shape: tuple[int, ...], weight: Any, bias: Any) -> None:
+def _check_types(x: Any, *parameters: Any) -> None:
+    """Parameters have the type of the input, or float32 where that is a short one."""
+    kind = x.dtype
+    for parameter in parameters:
+        if parameter is not None and parameter.dtype is not kind:
+            if parameter.dtype.name != "float32":
+                raise RuntimeError(
+                    "mixed dtype (CPU): expect parameter to have scalar type of Float"
+                )
+            if kind.itemsize != 2:
+                raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+
+
+def _check_shapes(
+    x: Any, shape: tuple[int, ...], weight: Any, bias: Any, *, comma: str = ", "
+) -> None:
     if not shape:
         raise RuntimeError(
             "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one "
@@ -102,12 +128,14 @@ def _check_shapes(name: str, x: Any, shape: tuple[int, ...], weight: Any, bias: 
             )
     found = x._value.shape
     if found[len(found) - len(shape) :] != shape or len(found) < len(shape):
-        tail = "".join(f", {n}" for n in shape)
+        tail = ", ".join(map(str, shape))
         raise RuntimeError(
-            f"Given normalized_shape={list(shape)}, expected input with shape [*{tail}], but got "
-            f"input of size{list(found)}"
+            f"Given normalized_shape={list(shape)}, expected input with shape [*{comma}{tail}], "
+            f"but got input of size{list(found)}"
         )
-    del name
+
+
+_check_floats, _check_batch_floats = floats("rms_norm"), floats("batch_norm")
 
 
 def _sizes(normalized_shape: Any) -> tuple[int, ...]:
@@ -126,7 +154,11 @@ def layer_norm(
 ) -> Any:
     """w (x - mean) / √(variance + eps) + b, over the last axes, of the given lengths."""
     shape = _sizes(normalized_shape)
-    _check_shapes("layer_norm", input, shape, weight, bias)
+    _check_shapes(input, shape, weight, bias)
+    if all_plain(input, weight, bias):
+        function = partial(_layer_norm, rank=len(shape), eps=eps)
+        return by_layer(layer_norm_op, function, (input, weight, bias), len(shape), eps)
+    _check_types(input, weight, bias)
     return layer_norm_op(input, weight, bias, rank=len(shape), eps=eps)
 
 
@@ -139,33 +171,84 @@ def rms_norm(
 ) -> Any:
     """w x / √(mean of x² + eps), over the last axes, of the given lengths."""
     shape = _sizes(normalized_shape)
-    _check_shapes("rms_norm", input, shape, weight, None)
+    _check_shapes(input, shape, weight, None, comma="")
+    _check_floats(input._value)
+    x = input.to(DTYPES["float32"]) if input.dtype.itemsize == 2 else input
     if eps is None:
-        eps = float(fnp.finfo(input.dtype.numpy).eps)
-    mean = input.pow(2).mean(tuple(range(-len(shape), 0)), keepdim=True)
-    result = input * add_scalar(mean, other=eps).rsqrt()
-    return result if weight is None else result * weight
+        eps = float(fnp.finfo(x._value.dtype).eps)
+    mean = x.pow(2).mean(tuple(range(-len(shape), 0)), keepdim=True)
+    result = x * add_scalar(mean, other=eps).rsqrt()
+    if weight is not None:
+        result = result * weight
+    return result if result.dtype is input.dtype else result.to(input.dtype)
 
 
-def _check_batch(size: tuple[int, ...]) -> None:
+def _check_batch(size: tuple[int, ...], shown: Any) -> None:
     """Refuse a batch in which each channel has one value."""
-    if math.prod(size) // max(size[1], 1) == 1:
+    if size[0] * math.prod(size[2:]) == 1:
         raise ValueError(
-            f"Expected more than 1 value per channel when training, got input size {Size(size)!r}"
+            f"Expected more than 1 value per channel when training, got input size {shown}"
         )
+
+
+BATCHED = (
+    "Batch norm got a batched tensor as input while the running_mean or running_var, which will be "
+    "updated in place, were not batched.\nIf you are using a module and do not need eval mode, "
+    "please set `track_running_stats` to be False.If you are using a prebuilt module and do not "
+    "need eval mode, please see the functorch website for resources on how to patch your module "
+    "to work with vmap"
+)
 
 
 def _update(running: Any, now: Any, momentum: float) -> None:
     """Running statistics, moved towards those of the batch in place."""
-    with no_grad():
-        running.mul_(1 - momentum).add_(now * momentum)
+    if running is not None:
+        with no_grad():
+            running.mul_(1 - momentum).add_(now * momentum)
+
+
+def _update_plain(running: Any, now: Any, momentum: float) -> None:
+    if running is not None:
+        array = running._array()
+        array *= 1 - momentum
+        array += now * momentum
+        running._cell[0] += 1
 
 
 def _statistics(x: Any) -> tuple[Any, Any]:
     """Mean and unbiased variance of each channel."""
     axes = (0, *range(2, x._value.ndim))
     plain = x.detach()
+    if x.dtype.itemsize == 2:
+        plain = plain.to(DTYPES["float32"])
     return plain.mean(axes), plain.var(axes)
+
+
+def _of_nothing(input: Any, weight: Any, bias: Any) -> Any:
+    """The batch normalisation of a tensor without elements."""
+    result = input.clone()
+    if weight is not None:
+        result = result * weight[0]
+    return result if bias is None else result + bias[0]
+
+
+def _check_channels(input: Any, training: bool, named: dict[str, Any]) -> None:
+    shape = input._value.shape
+    if len(shape) < 2 and training:
+        raise IndexError(
+            "Dimension out of range (expected to be in range of [-1, 0], but got 1)"
+            if shape
+            else "tuple index out of range"
+        )
+    channels = shape[1] if len(shape) > 1 else 0
+    for what, tensor in named.items():
+        if tensor is None:
+            if not training and what.startswith("running"):
+                raise RuntimeError(f"{what} must be defined in evaluation mode")
+        elif tensor._value.size != channels:
+            raise RuntimeError(
+                f"{what} should contain {channels} elements not {tensor._value.size}"
+            )
 
 
 @entered("batch_norm")
@@ -192,32 +275,42 @@ def batch_norm(
         eps: added to the variance.
     """
     shape = input._value.shape
-    if training:
-        _check_batch(tuple(shape))
-    channels = shape[1]
-    for what, tensor in (
-        ("running_mean", running_mean), ("running_var", running_var), ("weight", weight),
-        ("bias", bias),
-    ):  # fmt: skip
-        if tensor is None:
-            if not training and what.startswith("running"):
-                raise RuntimeError(f"{what} must be defined in evaluation mode")
-        elif tensor._value.size != channels:
-            raise RuntimeError(
-                f"{what} should contain {channels} elements not {tensor._value.size}"
-            )
+    if training and len(shape) > 1:
+        _check_batch(shape, repr(Size(shape)))
+    if not input._value.size:
+        return _of_nothing(input, weight, bias)
+    named = {
+        "running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias,
+    }  # fmt: skip
+    _check_channels(input, training, named)
+    operands = (input, weight, bias)
+    mean, variance = value_of(running_mean), value_of(running_var)
+    plain = all_plain(input, weight, bias, running_mean, running_var)
+    if not plain:
+        _check_batch_floats(input._value)
+        _check_types(input, weight, bias, running_mean, running_var)
+        for what in ("running_mean", "running_var"):
+            not_differentiable("native_batch_norm", what, named[what])
+    elif not training:
+        function = partial(_batch_norm, mean=mean, variance=variance, eps=eps)
+        return by_given(batch_norm_op, function, operands, mean, variance, eps)
     if not training:
-        return batch_norm_op(
-            input, weight, bias, mean=value_of(running_mean), variance=value_of(running_var),
-            eps=eps,
-        )  # fmt: skip
-    if running_mean is not None or running_var is not None:
-        mean, variance = _statistics(input)
-        if running_mean is not None:
-            _update(running_mean, mean, momentum)
-        if running_var is not None:
-            _update(running_var, variance, momentum)
-    return batch_norm_op(input, weight, bias, mean=None, variance=None, eps=eps)
+        return batch_norm_op(*operands, mean=mean, variance=variance, eps=eps)
+    if (mean is None) != (variance is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
+    if plain and len(shape) > 1:
+        function = partial(_batch_norm, mean=None, variance=None, eps=eps)
+        result, now, spread = by_batch(batch_norm_op, function, operands, eps)
+        _update_plain(running_mean, now, momentum)
+        _update_plain(running_var, spread, momentum)
+        return result
+    if mean is not None:
+        now, spread = _statistics(input)
+        for old in (mean, variance):
+            check_batched(old, now._value, BATCHED)
+        _update(running_mean, now, momentum)
+        _update(running_var, spread, momentum)
+    return batch_norm_op(*operands, mean=None, variance=None, eps=eps)
 
 
 @entered("group_norm")
@@ -234,6 +327,7 @@ def group_norm(
         raise RuntimeError(
             f"Expected at least 2 dimensions for input tensor but received {len(shape)}"
         )
+    _check_batch((shape[0] * shape[1] // num_groups, num_groups, *shape[2:]), list(shape))
     if shape[1] % num_groups:
         raise RuntimeError(
             "Expected number of channels in input to be divisible by num_groups, but got input of "
@@ -246,6 +340,10 @@ def group_norm(
                 f"but got {what} of shape {list(tensor._value.shape)} and input of shape "
                 f"{list(shape)}"
             )
+    if all_plain(input, weight, bias):
+        function = partial(_group_norm, groups=num_groups, eps=eps)
+        return by_group(group_norm_op, function, (input, weight, bias), num_groups, eps)
+    _check_types(input, weight, bias)
     return group_norm_op(input, weight, bias, groups=num_groups, eps=eps)
 
 

@@ -1,6 +1,6 @@
 """Padding with a constant, by reflection, by the value at the border, and around a circle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,7 @@ def _circular(x: Any, *, widths: Widths) -> Any:
 
 
 constant_op = Op("ConstantPadNdBackward0", _constant)
+zero_op = Op("ConstantPadNdBackward0", _constant, linear=True)
 circular_op = Op("CopySlices", _circular)
 BORDER_OPS = {
     (mode, axes): Op(f"{name}Pad{axes}DBackward0", function)
@@ -94,15 +95,41 @@ def _check_border(shape: tuple[int, ...], widths: Widths, mode: str) -> None:
         raise NotImplementedError(
             f"Padding size {2 * axes} is not supported for {rank}D input tensor.\n{_SUPPORTED}"
         )
-    for i, (length, (before, after)) in enumerate(zip(shape[rank - axes :], widths, strict=True)):
+    if mode != "circular" and 0 in shape[rank - axes - 1 :]:
+        raise RuntimeError(
+            f"Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with possibly 0 batch size "
+            f"and other non-zero dimensions for input, but got: {list(shape)}"
+        )
+    rows = list(enumerate(zip(shape[rank - axes :], widths, strict=True)))
+    for i, (length, (before, after)) in reversed(rows):
         if mode == "reflect" and max(before, after) >= length:
             raise RuntimeError(
-                "Argument #4: Padding size should be less than the corresponding input dimension, "
+                f"Argument #{4 + 2 * (axes - 1 - i)}: Padding size should be less than the "
+                "corresponding input dimension, "
                 f"but got: padding ({before}, {after}) at dimension {rank - axes + i} of input "
                 f"{list(shape)}"
             )
         if mode == "circular" and max(before, after) > length:
             raise RuntimeError("Padding value causes wrapping around more than once.")
+    sizes = [length + before + after for _, (length, (before, after)) in rows]
+    if mode == "circular" and min(sizes) < 0:
+        raise RuntimeError("Negative padding value is resulting in an empty dimension")
+    if mode != "circular" and max(sizes) < 1:
+        raise _too_small(shape[rank - axes :], sizes)
+    if min(sizes) < 0:
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension {min(sizes)}: "
+            f"{[*shape[: rank - axes], *sizes]}"
+        )
+
+
+def _too_small(lengths: Sequence[int], sizes: Sequence[int]) -> RuntimeError:
+    letters = "DHW"[3 - len(sizes) :]
+    shown = [
+        " ".join(f"{letter}: {n}" for letter, n in zip(letters, given, strict=True))
+        for given in (lengths, sizes)
+    ]
+    return RuntimeError(f"input ({shown[0]}) is too small. Calculated output {shown[1]}")
 
 
 @entered("pad")
@@ -132,7 +159,9 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None
         for length, (before, after) in zip(lengths, widths, strict=True):
             if length + before + after < 0 or -before > length or -after > length:
                 raise RuntimeError("narrow(): length must be non-negative.")
-        return constant_op(input, widths=widths, value=0 if value is None else value)
+        if not value:
+            return zero_op(input, widths=widths, value=0)
+        return constant_op(input, widths=widths, value=value)
     if value is not None and value != 0:
         raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if mode not in ("reflect", "replicate", "circular"):

@@ -1,6 +1,8 @@
 """Pools: maxima and means of windows."""
 
 import math
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -8,8 +10,12 @@ import numpy as np
 import funcgrad.numpy as fnp
 from funcgrad.compat.torch.nn.activations import relu
 from funcgrad.compat.torch.nn.common import entered, numbers
+from funcgrad.compat.torch.nn.maxima import Line, maxima, places_of
+from funcgrad.compat.torch.nn.pool_checks import check_pool_type, pool_options, pooled_counts
+from funcgrad.compat.torch.nn.short import all_plain, short_result, traced_pull
 from funcgrad.compat.torch.nn.windows import padded, slices, windows
 from funcgrad.compat.torch.op import Op
+from funcgrad.compat.torch.state import STATE
 
 __all__ = [
     "avg_pool1d",
@@ -27,17 +33,6 @@ __all__ = [
 ]
 
 Ints = tuple[int, ...]
-
-
-def _length(n: int, k: int, s: int, p: int, d: int, ceil: bool) -> int:
-    """How many windows fit; with `ceil` also one that starts inside and ends outside."""
-    rest = n + 2 * p - d * (k - 1) - 1
-    count = rest // s + 1
-    if ceil:
-        count = -(-rest // s) + 1
-        if (count - 1) * s >= n + p:
-            count -= 1
-    return count
 
 
 def _right(n: int, k: int, s: int, p: int, d: int, count: int) -> int:
@@ -100,50 +95,79 @@ max_ops = {axes: Op(f"MaxPool{axes}DWithIndicesBackward0", _max_pool) for axes i
 avg_ops = {axes: Op(f"AvgPool{axes}DBackward0", _avg_pool) for axes in (2, 3)}
 
 
-def _out(
-    name: str, x: Any, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil: bool
-) -> Ints:
-    """Numbers of windows along the last axes.
+@lru_cache(maxsize=512)
+def _lines(
+    sizes: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, out: Ints
+) -> tuple[Line, ...]:
+    rows = zip(sizes, kernel, stride, padding, dilation, out, strict=True)
+    return tuple(Line(k, s, d, c, p, max(_right(n, k, s, p, d, c), 0)) for n, k, s, p, d, c in rows)
 
-    Raises:
-        RuntimeError: for sizes that fit no window.
-    """
-    axes = len(kernel)
-    shape = x._value.shape
-    if len(shape) not in (axes + 1, axes + 2):
-        raise RuntimeError(
-            f"{name}: Expected {axes + 1}D or {axes + 2}D input, but got input of size: "
-            f"{list(shape)}"
-        )
-    for what, given in (("kernel size", kernel), ("stride", stride)):
-        if min(given) <= 0:
-            raise RuntimeError(f"{what} should be greater than zero, but got {list(given)}")
-    for k, p in zip(kernel, padding, strict=True):
-        if p < 0 or 2 * p > k:
-            raise RuntimeError(
-                "pad should be at most half of effective kernel size, but got "
-                f"pad={p}, kernel_size={k} and dilation=1"
-            )
-    rows = zip(shape[-axes:], kernel, stride, padding, dilation, strict=True)
-    out = tuple(_length(n, k, s, p, d, ceil) for n, k, s, p, d in rows)
-    if min(out) < 1:
-        raise RuntimeError(
-            f"Given input size: ({'x'.join(map(str, shape[-axes - 1 :]))}). Calculated output "
-            f"size: ({'x'.join(map(str, (shape[-axes - 1], *out)))}). Output size is too small"
-        )
-    return out
+
+def _max_values(x: Any, **options: Any) -> Any:
+    return _max_pool(x, **options)[0]
+
+
+def _short_max(axes: int, input: Any, options: dict[str, Any]) -> Any:
+    """The maxima of windows of plain numbers; `None` if one of them is not finite."""
+    x = input._value
+    keep = input._requires and STATE.grad
+    found = maxima(x, _lines(x.shape[-axes:], **options), keep)
+    if found is None:
+        return None
+    value, chosen = found
+    function = partial(_max_values, **options)
+
+    def pull(mask: tuple[bool, ...]) -> Callable[[Any, Any], Any]:
+        def pulled(ct: Any, residuals: Any) -> Any:
+            if type(ct) is not np.ndarray:
+                return traced_pull(function, (x,), mask, ct)
+            return places_of(ct, residuals)
+
+        return pulled
+
+    cls = max_ops[axes].cls
+    return short_result(cls, f"MaxPool{axes}DWithIndices", (input,), value, function, pull, chosen)
 
 
 def _max_of(
-    axes: int, input: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
+    axes: int,
+    input: Any,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil: bool,
+    places: bool = True,
 ) -> Any:
-    kernel = numbers(kernel, axes)
-    stride = kernel if stride is None or stride == () else numbers(stride, axes)
-    padding, dilation = numbers(padding, axes), numbers(dilation, axes)
-    out = _out(f"max_pool{axes}d", input, kernel, stride, padding, dilation, ceil)
-    return max_ops[axes](
-        input, kernel=kernel, stride=stride, padding=padding, dilation=dilation, out=out
-    )
+    """The maxima of windows and, in a pair with them, their places if they are asked for."""
+    name = f"max_pool{axes}d"
+    given = pool_options(name, kernel, stride, padding, dilation)
+    check_pool_type(name, input._value.dtype.kind, places)
+    if axes > 1:
+        out = pooled_counts(name, input._value.shape, *given, ceil)
+        return _maxima(axes, input, dict(zip(_OPTIONS, (*given, out), strict=True)), places)
+    shape = input._value.shape
+    ((k,), (s,), (p,), (d,)) = given
+    wide = (1, k), (1, s), (0, p), (1, d)
+    if places and len(shape) in (2, 3):  # as the windows of a plane
+        out = pooled_counts("max_pool2d", (*shape[:-1], 1, shape[-1]), *wide, ceil)
+    else:
+        out = (1, *pooled_counts(name, shape, *given, ceil))
+    options = dict(zip(_OPTIONS, (*wide, out), strict=True))
+    found = _maxima(2, input.unsqueeze(-2), options, places)
+    return (found[0].squeeze(-2), found[1].squeeze(-2)) if places else found.squeeze(-2)
+
+
+_OPTIONS = ("kernel", "stride", "padding", "dilation", "out")
+
+
+def _maxima(axes: int, input: Any, options: dict[str, Any], places: bool) -> Any:
+    if not places and all_plain(input):
+        found = _short_max(axes, input, options)
+        if found is not None:
+            return found
+    found = max_ops[axes](input, **options)
+    return found if places else found[0]
 
 
 def _max_with_indices(axes: int) -> Any:
@@ -160,14 +184,6 @@ def _max_with_indices(axes: int) -> Any:
         return _max_of(axes, input, kernel_size, stride, padding, dilation, ceil_mode)
 
     return pool
-
-
-def _max_1d(input: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool) -> Any:
-    (k,), (p,), (d,) = numbers(kernel, 1), numbers(padding, 1), numbers(dilation, 1)
-    s = k if stride is None or stride == () else numbers(stride, 1)[0]
-    wide = input.unsqueeze(-2)
-    values, places = _max_of(2, wide, (1, k), (1, s), (0, p), (1, d), ceil)
-    return values.squeeze(-2), places.squeeze(-2)
 
 
 def _public_max(axes: int) -> Any:
@@ -191,31 +207,17 @@ def _public_max(axes: int) -> Any:
             ceil_mode: whether a window may end outside.
             return_indices: whether to give the places of the maxima too.
         """
-        if axes == 1:
-            found = _max_1d(input, kernel_size, stride, padding, dilation, ceil_mode)
-        else:
-            found = _max_of(axes, input, kernel_size, stride, padding, dilation, ceil_mode)
-        return found if return_indices else found[0]
+        options = (kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+        return _max_of(axes, input, *options)
 
     pool.__name__ = pool.__qualname__ = f"max_pool{axes}d"
     return pool
 
 
-def max_pool1d_with_indices(
-    input: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    """Largest elements of windows, and their places."""
-    return _max_1d(input, kernel_size, stride, padding, dilation, ceil_mode)
-
-
 max_pool1d, max_pool2d, max_pool3d = (_public_max(axes) for axes in (1, 2, 3))
-max_pool2d_with_indices, max_pool3d_with_indices = (_max_with_indices(axes) for axes in (2, 3))
+max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices = (
+    _max_with_indices(axes) for axes in (1, 2, 3)
+)
 for _axes, _pool, _both in (
     (1, max_pool1d, max_pool1d_with_indices), (2, max_pool2d, max_pool2d_with_indices),
     (3, max_pool3d, max_pool3d_with_indices),
@@ -234,12 +236,20 @@ def _avg_of(
     inclusive: bool,
     divisor: int | None,
 ) -> Any:
-    kernel = numbers(kernel, axes)
-    stride = kernel if stride is None or stride == () else numbers(stride, axes)
-    padding = numbers(padding, axes)
+    name = f"avg_pool{axes}d"
+    kernel, stride, padding, ones = pool_options(name, kernel, stride, padding, 1)
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
-    out = _out(f"avg_pool{axes}d", input, kernel, stride, padding, (1,) * axes, ceil)
+    check_pool_type(name, input._value.dtype.kind)
+    out = pooled_counts(name, input._value.shape, kernel, stride, padding, ones, ceil)
+    if axes == 1:
+        wide = input.unsqueeze(-2)
+        kernel, stride, padding, out = (1, *kernel), (1, *stride), (0, *padding), (1, *out)
+        means = avg_ops[2](
+            wide, kernel=kernel, stride=stride, padding=padding, out=out, inclusive=inclusive,
+            divisor=None,
+        )  # fmt: skip
+        return means.squeeze(-2)
     return avg_ops[axes](
         input, kernel=kernel, stride=stride, padding=padding, out=out, inclusive=inclusive,
         divisor=divisor,
@@ -256,11 +266,7 @@ def avg_pool1d(
     count_include_pad: bool = True,
 ) -> Any:
     """Means of windows of (N, C, L) or (C, L)."""
-    (k,), (p,) = numbers(kernel_size, 1), numbers(padding, 1)
-    s = k if stride is None or stride == () else numbers(stride, 1)[0]
-    wide = input.unsqueeze(-2)
-    means = _avg_of(2, wide, (1, k), (1, s), (0, p), ceil_mode, count_include_pad, None)
-    return means.squeeze(-2)
+    return _avg_of(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
 @entered("avg_pool2d")

@@ -170,6 +170,12 @@ def _target(
                     "Please provide input tensor in (N, C, d1, d2, ...,dK) format and output size "
                     "in (o1, o2, ...,oK) format."
                 )
+            if not all(hasattr(n, "__index__") for n in size):
+                raise TypeError(
+                    "expected size to be one of int or Tuple[int] or Tuple[int, int] or "
+                    "Tuple[int, int, int], but got size with types "
+                    f"{[type(n) for n in size]}"
+                )
             return tuple(int(n) for n in size), (None,) * axes
         return (int(size),) * axes, (None,) * axes
     if scale_factor is None:
@@ -187,6 +193,55 @@ def _target(
         scales = (float(scale_factor),) * axes
     out = tuple(math.floor(n * s) for n, s in zip(spatial, scales, strict=True))
     return out, (None,) * axes if recompute else scales
+
+
+def _check_options(
+    size: Any, scale: Any, mode: str, recompute: bool | None, antialias: bool, rank: int
+) -> None:
+    """Refuse options that do not go together.
+
+    Raises:
+        ValueError: in PyTorch's words.
+    """
+    if size is not None and scale is None and recompute:
+        raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
+    if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and rank == 4):
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires "
+            "a 4-D tensor as input"
+        )
+
+
+def _unknown(rank: int, mode: str) -> NotImplementedError:
+    return NotImplementedError(
+        "Input Error: Only 3D, 4D and 5D input Tensors supported (got "
+        f"{rank}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | lanczos "
+        f"| area | nearest-exact (got {mode})"
+    )
+
+
+def _check_sizes(shape: Ints, out: Ints) -> None:
+    """Refuse images without elements.
+
+    Raises:
+        RuntimeError: in PyTorch's words.
+    """
+    sizes = shape[2:]
+    if min(sizes) <= 0 or min(out) <= 0:
+        letters = "DHW"[3 - len(out) :]
+        shown = [
+            ", ".join(f"{letter}: {n}" for letter, n in zip(letters, given, strict=True))
+            for given in (sizes, out)
+        ]
+        raise RuntimeError(
+            f"Input and output sizes should be greater than 0, but got input ({shown[0]}) "
+            f"{'and ' if len(out) == 1 else ''}output ({shown[1]})"
+        )
+    if not shape[1]:
+        raise RuntimeError(
+            f"Non-empty {len(shape)}D data tensor expected but got a tensor with sizes "
+            f"{list(shape)}"
+        )
 
 
 @entered("interpolate")
@@ -217,18 +272,19 @@ def interpolate(
             "align_corners option can only be set with the interpolating modes: linear | "
             "bilinear | bicubic | trilinear"
         )
+    _check_options(size, scale_factor, mode, recompute_scale_factor, antialias, rank)
     corners = bool(align_corners)
     spatial = tuple(input._value.shape[2:])
     known = rank in (3, 4, 5) and (interpolating or mode in ("nearest", "area", "nearest-exact"))
     if rank > 2 or size is None or isinstance(size, tuple | list):
         out, scales = _target(spatial, size, scale_factor, recompute_scale_factor)
     if not known:
-        raise NotImplementedError(
-            "Input Error: Only 3D, 4D and 5D input Tensors supported (got "
-            f"{rank}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | lanczos "
-            f"| area | nearest-exact (got {mode})"
-        )
+        raise _unknown(rank, mode)
+    if mode == "bicubic" and rank != 4:
+        raise _unknown(rank, mode)
     axes = rank - 2
+    if mode != "area" and rank == NEEDS.get(mode, rank):
+        _check_sizes(input._value.shape, out)
     if mode == "nearest":
         return NEAREST[axes](input, out=out, scales=scales, exact=False)
     if mode == "nearest-exact":

@@ -1,7 +1,8 @@
-"""The short way of losses of plain arrays: one node, which keeps the derivative of the loss.
+"""The short way of functions of plain arrays: one node, which keeps what its pull reads.
 
-What the node needs to differentiate once is computed with the value; what it needs to differentiate
-again, or to show its operands, is the operation recorded anew.
+That of a loss keeps the derivative of the loss. What a node needs to differentiate once is computed
+with the value; what it needs to differentiate again, or to show its operands, is the operation
+recorded anew.
 """
 
 from collections.abc import Callable
@@ -10,11 +11,20 @@ from typing import Any
 import numpy as np
 
 from funcgrad.compat.torch.node import Node
-from funcgrad.compat.torch.recorded import RecordedRule
+from funcgrad.compat.torch.recorded import RecordedRule, index_in
 from funcgrad.compat.torch.state import STATE, next_sequence_number
 from funcgrad.compat.torch.tensor import Tensor
+from funcgrad.interpreters.record import Recording
 
-__all__ = ["SlopeRule", "are_plain", "short_loss", "slope_times"]
+__all__ = [
+    "SlopeRule",
+    "all_plain",
+    "are_plain",
+    "short_loss",
+    "short_result",
+    "slope_times",
+    "traced_pull",
+]
 
 new = object.__new__
 _FAST = (np.dtype(np.float32), np.dtype(np.float64))
@@ -86,6 +96,21 @@ def are_plain(x: Tensor, y: Tensor) -> bool:
     )
 
 
+def all_plain(x: Tensor, *others: Tensor | None) -> bool:
+    """Whether tensors are plain arrays of one of the types float32, float64."""
+    v = x._value
+    if type(v) is not np.ndarray or v.dtype not in _FAST or x._dtype is not None or not v.size:
+        return False
+    for y in others:
+        if y is not None:
+            w = y._value
+            if type(w) is not np.ndarray or w.dtype is not v.dtype or y._dtype is not None:
+                return False
+            if not w.size:
+                return False
+    return not STATE.anomaly and not STATE.saved_hooks
+
+
 def _kept(tensor: Tensor) -> tuple[Any, ...]:
     """An active operand, as a `RecordedRule` has it."""
     node, cell = tensor._node, tensor._cell
@@ -146,3 +171,79 @@ def short_loss(
         t._node = node
         t._requires = True
     return t
+
+
+def short_result(
+    cls: Any,
+    name: str,
+    operands: tuple[Tensor | None, ...],
+    value: Any,
+    function: Callable[..., Any],
+    pull: Callable[[tuple[bool, ...]], Pull],
+    residuals: Any = None,
+    linear: tuple[int, ...] = (),
+) -> Tensor:
+    """The tensor of a function of several operands, with its node.
+
+    Args:
+        cls: class of the node.
+        name: of the operation.
+        operands: tensors of plain values; `None` for one that is left out.
+        value: the result.
+        function: of the operands' values.
+        pull: of which operands are active: `(ct, residuals) -> part`, or parts of the active ones.
+        residuals: what the pull reads.
+        linear: numbers of the operands that are only added, so that their values do not matter.
+    """
+    t: Tensor = new(Tensor)
+    t._value = value
+    t._cell = [0, name]
+    mask = tuple([x is not None and x._requires for x in operands])
+    if not (STATE.grad and True in mask):
+        return t
+    edges: list[Any] = []
+    ports: list[int] = []
+    kept: list[Any] = []
+    saved: list[Any] = []
+    for i, x in enumerate(operands):
+        if x is None:
+            kept.append(None)
+            continue
+        cell = x._cell
+        if i not in linear:
+            saved += (cell, cell[0])
+        if not x._requires:
+            kept.append(x._value)
+            continue
+        entry = _kept(x)
+        edges.append(entry[1])
+        ports.append(entry[2])
+        if i in linear:
+            v = x._value
+            entry = ((v.shape, v.dtype), *entry[1:4], None)
+        kept.append(entry)
+    node: Any = new(cls)
+    node.rule = SlopeRule(pull(mask), mask, function, tuple(kept))
+    node.edges = tuple(edges)
+    if any(ports):
+        node.ports = tuple(ports)
+    node.residuals = residuals
+    node.number = next_sequence_number()
+    node.saved = tuple(saved)
+    t._node = node
+    t._requires = True
+    return t
+
+
+def traced_pull(
+    function: Callable[..., Any], values: tuple[Any, ...], mask: tuple[bool, ...], ct: Any
+) -> Any:
+    """The parts of the active operands for a traced cotangent: the function's records, swept."""
+    trace = Recording("torch")
+    args = [trace.input(x) if flag else x for x, flag in zip(values, mask, strict=True)]
+    try:
+        out = function(*args)
+    finally:
+        records = trace.close()
+    kept = [(x,) if flag else x for x, flag in zip(values, mask, strict=True)]
+    return RecordedRule(function, kept, mask, [index_in(out, trace)], True).pull(ct, records)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
-from funcgrad.compat.torch.nn.common import entered, numbers, value_of
+from funcgrad import stop_gradient
+from funcgrad.compat.torch.nn.common import entered, floats, numbers, scalar_name, value_of
 from funcgrad.compat.torch.op import Op
 
 __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
@@ -18,14 +19,22 @@ def _unpool(x: Any, *, places: Any, size: Ints) -> Any:
     """Zeros, but x at its places in each image."""
     lead = x.shape[: x.ndim - len(size)]
     count = math.prod(lead)
-    flat = fnp.reshape(x, (count, -1))
+    flat = fnp.reshape(x, (count, math.prod(x.shape[len(lead) :])))
     rows = np.arange(count)[:, None]
     zeros = np.zeros((count, math.prod(size)), x.dtype)
-    full = fnp.at(zeros)[rows, np.reshape(places, (count, -1))].set(flat)
+    flat_places = np.reshape(places, (count, math.prod(x.shape[len(lead) :])))
+    full = fnp.at(zeros)[rows, flat_places].set(flat)
+    taken = np.zeros(zeros.shape, bool)
+    taken[rows, flat_places] = True
+    if np.count_nonzero(taken) < flat_places.size:  # the last one stays, but all get its derivative
+        total = fnp.at(zeros)[rows, flat_places].add(flat)
+        full = stop_gradient(full) + (total - stop_gradient(total))
     return fnp.reshape(full, (*lead, *size))
 
 
-unpool_ops = {n: Op(f"MaxUnpool{n}DBackward0", _unpool) for n in (2, 3)}
+unpool_ops = {
+    n: Op(f"MaxUnpool{n}DBackward0", _unpool, check=floats(f"max_unpool{n}d")) for n in (2, 3)
+}
 
 
 def _size(axes: int, x: Any, kernel: Ints, stride: Ints, padding: Ints, given: Any) -> Ints:
@@ -33,14 +42,74 @@ def _size(axes: int, x: Any, kernel: Ints, stride: Ints, padding: Ints, given: A
     rows = zip(lengths, kernel, stride, padding, strict=True)
     size = tuple((n - 1) * s - 2 * p + k for n, k, s, p in rows)
     if given is None:
-        return size
-    wanted = tuple(int(n) for n in given)[-axes:]
-    for n, w, s in zip(size, wanted, stride, strict=True):
+        return _not_negative(size)
+    wanted = tuple(int(n) for n in given)
+    if len(wanted) == axes + 2:
+        wanted = wanted[2:]
+    if len(wanted) != axes:
+        raise ValueError(
+            f"output_size should be a sequence containing {axes} or {axes + 2} elements, but it "
+            f"has a length of '{len(wanted)}'"
+        )
+    for i, (n, w, s) in enumerate(zip(size, wanted, stride, strict=True)):
         if not n - s < w < n + s:
+            shown = given[2:] if len(given) == axes + 2 else given
             raise ValueError(
-                f'invalid output_size "{list(wanted)}" (dim 0 must be between {n - s} and {n + s})'
+                f'invalid output_size "{shown}" (dim {i} must be between {n - s} and {n + s})'
             )
-    return wanted
+    return _not_negative(wanted)
+
+
+def _not_negative(size: Ints) -> Ints:
+    for i, n in enumerate(size):
+        if n < 0:
+            raise ValueError(
+                "max_unpooling: output_size must contain non-negative spatial dimensions, but got "
+                f"output_size[{i}]={n}"
+            )
+    return size
+
+
+def _check(axes: int, x: Any, indices: Any, size: Ints, stride: Ints) -> None:
+    """Refuse what does not fit; one axis is the first of a plane.
+
+    Raises:
+        RuntimeError: in PyTorch's words.
+    """
+    plane = max(axes, 2)
+    extra = (1,) * (plane - axes)
+    shape, found = (*x._value.shape, *extra), (*indices._value.shape, *extra)
+    kind = indices.dtype
+    if kind.name != "int64":
+        shown = f" but got: {scalar_name(kind)}" if plane == 2 else ""
+        raise RuntimeError(f"elements in indices should be type int64{shown}")
+    if len(shape) not in (plane + 1, plane + 2):
+        raise RuntimeError(
+            f"Input to max_unpooling{plane}d should be a {plane + 1}d or {plane + 2}d Tensor, but "
+            f"got a tensor with {len(shape)} dimensions."
+        )
+    if shape != found:
+        raise RuntimeError(
+            "Expected shape of indices to be same as that of the input tensor "
+            f"({list(shape)}) but got indices tensor with shape: {list(found)}"
+        )
+    if plane == 3 and min(stride) <= 0:
+        raise RuntimeError(f"strides should be greater than zero, but got stride: {list(stride)}")
+    for axis in range(1, len(shape)):
+        if not shape[axis]:
+            raise RuntimeError(
+                f"max_unpooling{plane}d_forward_out_cpu(): Expected input to have non-zero size "
+                f"for non-batch dimensions, but got {list(shape)} with dimension {axis} being "
+                "empty."
+            )
+    places, count = value_of(indices), math.prod(size)
+    outside = (places < 0) | (places >= count)
+    if np.any(outside):
+        last = int(places[outside][-1])
+        shown = "x".join(map(str, (*size, *extra)))
+        raise RuntimeError(
+            f"Found an invalid max index: {last} (output volumes are of size {shown})"
+        )
 
 
 def _public(axes: int) -> Any:
@@ -56,12 +125,8 @@ def _public(axes: int) -> Any:
         kernel, around = numbers(kernel_size, axes), numbers(padding, axes)
         steps = kernel if stride is None else numbers(stride, axes)
         size = _size(axes, input, kernel, steps, around, output_size)
+        _check(axes, input, indices, size, steps)
         places = value_of(indices)
-        if places.size and (np.min(places) < 0 or np.max(places) >= math.prod(size)):
-            raise RuntimeError(
-                f"Found an invalid max index: {int(np.max(places))} (output volumes are of size "
-                f"{'x'.join(map(str, size))}"
-            )
         if axes == 1:
             wide = input.unsqueeze(-1)
             return unpool_ops[2](wide, places=places, size=(*size, 1)).squeeze(-1)

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 import funcgrad.numpy as fnp
 
-__all__ = ["padded", "slices", "windows"]
+__all__ = ["added_in_place", "counts_of", "padded", "slices", "windows"]
 
 Ints = Sequence[int]
 
@@ -41,3 +43,21 @@ def windows(x: Any, kernel: Ints, stride: Ints, dilation: Ints, out: Ints) -> An
     """All windows: the places of the kernel, in row-major order, stand before the last axes."""
     parts = [x[(..., *place)] for place in slices(kernel, stride, dilation, out)]
     return fnp.stack(parts, axis=-len(kernel) - 1)
+
+
+def added_in_place(columns: Any, full: Ints, kernel: Ints, stride: Ints, dilation: Ints) -> Any:
+    """Σ of windows (…, places, *counts) where they were taken from: the transpose of `windows`."""
+    axes = len(kernel)
+    counts = columns.shape[-axes:]
+    out: Any = np.zeros((*columns.shape[: -axes - 1], *full), columns.dtype)
+    for i, place in enumerate(slices(kernel, stride, dilation, counts)):
+        out = fnp.at(out)[(..., *place)].add(columns[(..., i, *(slice(None),) * axes)])
+    return out
+
+
+def counts_of(
+    sizes: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
+) -> tuple[int, ...]:
+    """How many windows fit along each axis."""
+    rows = zip(sizes, kernel, stride, padding, dilation, strict=True)
+    return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in rows)
