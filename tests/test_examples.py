@@ -21,7 +21,7 @@ import numpy, numpy.linalg, numpy.random
 before = set(sys.modules)
 runpy.run_path(sys.argv[1])
 top = {name.partition(".")[0] for name in sys.modules.keys() - before}
-print(*sorted(top - sys.stdlib_module_names))
+print(*sorted(top - sys.stdlib_module_names - {"__mp_main__"}))  # multiprocessing's own name
 """
 
 
@@ -255,5 +255,59 @@ def test_an_example_needs_only_numpy_and_funcgrad(path: Path) -> None:
         text=True,
         check=True,
         cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(EXAMPLES)])},
     )
-    assert set(done.stdout.splitlines()[-1].split()) <= {"funcgrad", "numpy", "typing_extensions"}
+    needed = set(done.stdout.splitlines()[-1].split()) - {one.stem for one in ON_NUMPY}
+    assert needed <= {"funcgrad", "numpy", "typing_extensions"}
+
+
+def test_the_torch_style_digits_are_read_and_resumed_to_the_same_numbers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    found = run_main("torch_digits")
+    assert found["accuracy"] >= 0.95
+    assert found["same"]
+    assert found["difference"] < 1e-6
+    printed = capsys.readouterr().out
+    assert printed.count("held-out accuracy") == 12  # 8 epochs, and the last 4 again
+    assert "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)" in printed
+
+
+@pytest.mark.oracle
+def test_the_torch_style_digits_train_to_pytorchs_numbers(tmp_path: Path) -> None:
+    pytest.importorskip("torch", minversion="2.13")
+    source = (EXAMPLES / "torch_digits.py").read_text(encoding="utf-8")
+    plain = (
+        source.replace("from funcgrad.compat import torch", "import torch")
+        .replace("funcgrad.compat.torch", "torch")
+        .replace("Path(__file__).parent", f"Path({str(EXAMPLES)!r})")
+    )
+    (tmp_path / "digits_with_torch.py").write_text(plain, encoding="utf-8")
+    lines = []
+    for script in (tmp_path / "digits_with_torch.py", EXAMPLES / "torch_digits.py"):
+        done = subprocess.run(
+            [sys.executable, str(script)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(EXAMPLES)])},
+        )
+        lines.append([line for line in done.stdout.splitlines() if "epoch" in line])
+    assert lines[0] == lines[1]
+
+
+def test_the_confusion_matrix_is_drawn(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.syspath_prepend(EXAMPLES)
+    names = runpy.run_path(str(EXAMPLES / "torch_digits.py"))
+    picture = tmp_path / "confusion.png"
+    names["draw"](names["torch"].eye(10, dtype=names["torch"].int64), picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert str(picture) in capsys.readouterr().out
+
+
+def test_the_functional_digits_are_read() -> None:
+    assert run_main("digits_functional")["accuracy"] >= 0.95
