@@ -7,7 +7,7 @@
 5. The same network in functional style (`digits_functional.py`): its gradient is the same.
 
 Run it with `python examples/torch_digits.py [picture.png]`. With PyTorch, only the imports of torch
-change: `import torch`, `from torch import nn, optim`, ....
+change: `import torch`, `from torch import nn, optim`, ... (part 5 is funcgrad's own).
 """
 
 import sys

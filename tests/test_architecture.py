@@ -62,6 +62,7 @@ MUTABLE_STATE: dict[str, str] = {
     "funcgrad.compat.torch.levels.LEVELS": "open transforms of torch.func, one list a thread",
     "funcgrad.compat.torch.node.CAREFUL": "whether a mode asks for the long way, one a thread",
     "funcgrad.compat.torch.registry.MODULES": "functions, filled while the layer is imported",
+    "funcgrad.compat.torch.guarding._LABELS": "names of functions, filled while it is imported",
     "funcgrad.compat.torch.elementary.UNARY": "functions, filled while the layer is imported",
     "funcgrad.compat.torch.node._CLASSES": "one class for each name of nodes, made when needed",
     "funcgrad.compat.torch.files.allowed.USER": "classes in files, vouched for by the user",

@@ -16,10 +16,10 @@ from funcgrad.compat.torch import (  # most of them only enter their functions
     _tensor,
     _utils,
     added_products,
+    amp,
     autograd,
     autograd_core,
     bounds,
-    checkpointing,
     closeness,
     comparisons,
     complexes,
@@ -35,12 +35,14 @@ from funcgrad.compat.torch import (  # most of them only enter their functions
     elementary,
     elimination,
     entering,
+    exchange,
     fft,
     files,
     filling,
     func,
     functional_call,
     grad_mode,
+    guarding,
     indexing,
     jacobians,
     joining,
@@ -56,6 +58,7 @@ from funcgrad.compat.torch import (  # most of them only enter their functions
     modules,
     nn,
     norms,
+    obsolete,
     optim,
     pointwise,
     pointwise_more,
@@ -72,6 +75,7 @@ from funcgrad.compat.torch import (  # most of them only enter their functions
     shapes,
     sorting,
     special,
+    spectrograms,
     splitting,
     standard_gamma,
     storage,
@@ -79,6 +83,7 @@ from funcgrad.compat.torch import (  # most of them only enter their functions
     symmetric_factors,
     tabulating,
     taking,
+    tapers,
     texts,
     utils,
     viz,
@@ -96,6 +101,7 @@ warnings.filterwarnings(
 
 for _module in (creation, grad_mode):
     globals().update({_name: getattr(_module, _name) for _name in _module.PUBLIC})
+guarding.guard_all(registry.MODULES, vars(nn.functional))
 globals().update(registry.MODULES["torch"])
 _MODULES = modules.build(sys.modules[__name__])
 __all__ = [_name for _name in registry.MODULES["torch"] if not _name.startswith("_")]

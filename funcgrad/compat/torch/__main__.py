@@ -21,11 +21,11 @@ def main() -> int:
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print(USAGE)
         return 0 if len(sys.argv) > 1 else 2
-    script = sys.argv[1]
+    script = os.path.abspath(sys.argv[1])  # as Python does: links are kept
     try:
         source = Path(script).read_bytes()
     except OSError as error:
-        print(f"{USAGE}\ncannot open {script!r}: {error.strerror}", file=sys.stderr)
+        print(f"{USAGE}\ncannot open {sys.argv[1]!r}: {error.strerror}", file=sys.stderr)
         return 2
     install()
     sys.argv = sys.argv[1:]

@@ -68,6 +68,10 @@ def _changed(storage: UntypedStorage, kind: dtype, metadata: Any) -> UntypedStor
     """The memory of a tensor that PyTorch had only marked as conjugate or negative."""
     if type(metadata) is not dict or not set(metadata) <= {"conj", "neg"}:
         raise RuntimeError("Invalid metadata of a tensor")
+    if metadata.get("conj") is True and kind.category < 3:
+        raise RuntimeError(f"Invalid metadata of a tensor: {kind} has no conjugate")
+    if metadata.get("neg") is True and kind.category < 2:
+        raise RuntimeError(f"Invalid metadata of a tensor: {kind} is never marked as negative")
 
     def change() -> Any:
         array = storage.flat(kind)

@@ -8,7 +8,7 @@ import numpy as np
 import funcgrad.numpy as fnp
 from funcgrad.compat.torch.numbered import numbered
 from funcgrad.compat.torch.op import Op, result_type
-from funcgrad.compat.torch.outputs import of_two, only, operand_of, require_tensor, with_out
+from funcgrad.compat.torch.outputs import given, of_two, only, require_tensor, with_out
 from funcgrad.compat.torch.registry import expose
 from funcgrad.compat.torch.tensor import Tensor
 from funcgrad.core.tracer import Tracer
@@ -169,10 +169,10 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
             "where expected condition to be a boolean tensor, but got a tensor with dtype "
             f"{condition.dtype.legacy}"
         )
-    x, y = operand_of(input), operand_of(other)
-    for operand, given, what, position in ((x, input, "input", 2), (y, other, "other", 3)):
+    x, y = given(input), given(other)
+    for operand, value, what, position in ((x, input, "input", 2), (y, other, "other", 3)):
         if operand is NotImplemented:
-            require_tensor("where", given, what, position)
+            require_tensor("where", value, what, position)
     mask = _condition(condition)
     if mask.dtype != np.bool_:
         mask = mask != 0

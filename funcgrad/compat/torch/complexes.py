@@ -108,7 +108,11 @@ imag_op = Op("SelectBackward0", lambda x: x[..., 1], linear=True, view=True)
 conj_op = Op("ConjBackward0", fnp.conjugate, linear=True)
 conj_physical_op = Op("ConjPhysicalBackward0", fnp.conjugate, linear=True)
 complex_op = Op("ComplexBackward0", _complex, linear=True)
-polar_op = Op("PolarBackward0", lambda r, phi: _complex(r * fnp.cos(phi), r * fnp.sin(phi)))
+polar_op = Op(
+    "PolarBackward0",
+    lambda r, phi: _complex(r * fnp.cos(phi), r * fnp.sin(phi)),
+    copies=True,
+)
 angle_op = Op("AngleBackward0", _angle, promote="float")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.compat.torch.arguments import outside
 from funcgrad.compat.torch.creation import filled, made, tensor
 from funcgrad.compat.torch.dtypes import DTYPES, as_dtype, category_of, dtype
 from funcgrad.compat.torch.entering import write_out
@@ -301,7 +302,7 @@ def range(
         "inconsistent with Python's range builtin. Instead, use torch.arange, which produces "
         "values in [start, end).",
         UserWarning,
-        stacklevel=2,
+        stacklevel=outside(),
     )
     if end is None:
         start, end = 0, start

@@ -19,6 +19,7 @@ from funcgrad.compat.torch.entering import enter
 from funcgrad.compat.torch.memory import as_strided
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.registry import MODULES, expose
+from funcgrad.compat.torch.shapes import slice_of
 from funcgrad.compat.torch.state import SETTINGS
 from funcgrad.compat.torch.tensor import METHODS, Tensor, new_tensor
 
@@ -83,6 +84,15 @@ for _name in _VIEWS:
     _copy = f"{_name}_copy"
     _view = getattr(Tensor, _name, None) or MODULES["torch"][_name]
     enter(_copy, _copying(_copy, _view, _NODES.get(_name, "")), method=_name == "narrow")
+
+
+def _slice(
+    input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Tensor:
+    return slice_of(input, check_dim(dim, input.dim()), start, end, step)
+
+
+enter("slice_copy", _copying("slice_copy", _slice, "SliceBackward0_copy"), method=False)
 enter("alias_copy", _copying("alias_copy", _alias, "AliasBackward0_copy"), method=False)
 
 

@@ -345,7 +345,7 @@ def _legacy(cls: Any, *args: Any, device: Any = None) -> Tensor:
         result = filled("new", 0, args, kind, False, device)
     elif isinstance(args[0], Tensor):
         result = args[0].detach()
-    elif isinstance(args[0], float | complex | str):
+    elif isinstance(args[0], float | complex):
         raise TypeError(f"new(): data must be a sequence (got {type(args[0]).__name__})")
     else:
         result = made(_from_data(args[0]), kind, False, device)
@@ -356,6 +356,7 @@ def _legacy(cls: Any, *args: Any, device: Any = None) -> Tensor:
     return result
 
 
+METHODS["filled"] = filled
 METHODS["legacy"] = _legacy
 METHODS["tensor"] = tensor
 PUBLIC = ("as_tensor", "asarray", "from_numpy", "scalar_tensor", "tensor")

@@ -36,7 +36,7 @@ def _svd(a: Any, *, full: bool) -> tuple[Any, Any, Any]:
     return u, s, vh
 
 
-svd_op = Op("LinalgSvdBackward0", _svd, returns=return_type("linalg_svd", "U S Vh"))
+svd_op = Op("LinalgSvdBackward0", _svd, returns=return_type("linalg_svd", "U S Vh"), copies=True)
 
 # --- eigenvalues ------------------------------------------------------------------------------
 

@@ -35,6 +35,15 @@ def _relu(x: Any) -> Any:
     return nn.relu(x) if x.dtype.kind == "f" else fnp.maximum(x, 0)
 
 
+def _sign(x: Any) -> Any:
+    """The sign; 0 for a real NaN."""
+    if x.dtype == np.bool_:
+        return fnp.copy(x)
+    if x.dtype.kind != "f":
+        return fnp.sign(x)
+    return fnp.where(x == x, fnp.sign(x), x.dtype.type(0))  # noqa: PLR0124  # false for NaN
+
+
 def _real(word: str) -> Callable[..., None]:
     return only("bif", f"{word}_cpu")
 
@@ -101,10 +110,9 @@ _OTHERS: tuple[tuple[str, str, Callable[[Any], Any], str, Any], ...] = (
     ("ceil", "CeilBackward0", _whole(fnp.ceil), "", _rounding_check("ceil")),
     ("trunc fix", "TruncBackward0", _whole(fnp.trunc), "", _rounding_check("trunc")),
     ("frac", "FracBackward0", lambda x: x - fnp.trunc(x), "", only("f", "frac_cpu")),
-    ("sign", "SignBackward0", lambda x: fnp.copy(x) if x.dtype == np.bool_ else fnp.sign(x), "",
+    ("sign", "SignBackward0", _sign, "",
      only("bif", text=SGN_INSTEAD, error=NotImplementedError)),
-    ("sgn", "SgnBackward0", lambda x: fnp.copy(x) if x.dtype == np.bool_ else fnp.sign(x), "",
-     None),
+    ("sgn", "SgnBackward0", _sign, "", None),
 )  # fmt: skip
 """The same, where the type stays."""
 

@@ -6,6 +6,8 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
+from funcgrad.compat.torch.arguments import FAILURES, explained
+from funcgrad.compat.torch.guarding import asking, know
 from funcgrad.compat.torch.inplace import overwrite
 from funcgrad.compat.torch.registry import expose
 from funcgrad.compat.torch.returns import return_type
@@ -78,34 +80,38 @@ def enter(
     if function is None:
         return functools.partial(enter, names, method=method, inplace=inplace, module=module)
     every = (names,) if isinstance(names, str) else tuple(names)
-    expose(every, _entrance(every[0], function), method=method, inplace=inplace, module=module)
+    label = every[0] if module == "torch" else f"{module}.{every[0]}"
+    know(function, label)
+    public = _entrance(every[0], asking(function, label), label)
+    expose(every, public, method=method, inplace=inplace, module=module)
+    if method and module == "torch":
+        label = f"Tensor.{every[0]}"
+        own = _entrance(every[0], asking(function, label), label)
+        for alias in every:
+            setattr(Tensor, alias, own)
     return function
 
 
-def _explained(error: AttributeError, name: str, args: tuple[Any, ...]) -> Exception:
-    """What PyTorch says of an argument that is no tensor; any other error as it is."""
-    if error.name == "_value" and args and not isinstance(args[0], Tensor):
-        kind = type(args[0]).__name__
-        return TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind}")
-    return error
-
-
-def _entrance(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def _entrance(name: str, function: Callable[..., Any], label: str) -> Callable[..., Any]:
     @functools.wraps(function)
     def entrance(*args: Any, **kwargs: Any) -> Any:
-        if not kwargs:
-            try:
+        try:
+            if not kwargs:
                 return function(*args)
-            except AttributeError as error:
-                raise _explained(error, name, args) from None
-        out = kwargs.pop("out", None)
-        for alias in _ALIASES.keys() & kwargs.keys():
-            if _ALIASES[alias] in parameters and alias not in parameters:
-                kwargs[_ALIASES[alias]] = kwargs.pop(alias)
-        result = function(*args, **kwargs)
+            out = kwargs.pop("out", None)
+            for alias in _ALIASES.keys() & kwargs.keys():
+                if _ALIASES[alias] in parameters and alias not in parameters:
+                    kwargs[_ALIASES[alias]] = kwargs.pop(alias)
+            result = function(*args, **kwargs)
+        except FAILURES as error:
+            found = explained(error, label, function, args, kwargs)
+            if found is None:
+                raise
+            raise found from None
         return result if out is None else write_out(name, out, result)
 
     code: Any = getattr(function, "__code__", None)
     parameters = frozenset() if code is None else frozenset(code.co_varnames[: code.co_argcount])
     entrance.__name__ = name
+    entrance.explains = True  # type: ignore[attr-defined]  # for `guard_all`
     return entrance

@@ -2,7 +2,8 @@
 
 A node made here keeps what the primitive's own pull reads (its letters "x", "y", "z": operands and
 result), so a sweep costs no more than in the functional engine. Everything else takes the general
-way of `funcgrad.compat.torch.op`, which gives the same results.
+way of `funcgrad.compat.torch.op`, which gives the same results. So does what NumPy warns of, if the
+user's filters make an error of it: the general way asks NumPy to be silent.
 """
 
 from collections.abc import Callable
@@ -116,7 +117,10 @@ def fast_unary(
             or out is not None
         ):
             return other_way(input) if out is None else other_way(input, out=out)
-        z = value_of(v)
+        try:
+            z = value_of(v)
+        except RuntimeWarning:
+            return other_way(input)
         t = new(Tensor)
         t._value = z
         t._cell = cell = [0, name]
@@ -187,7 +191,10 @@ def fast_binary(
                 or (v.dtype is not _F32 and v.dtype is not _F64)
             ):
                 return other_way(input, other)
-            z = symbol(v, other)
+            try:
+                z = symbol(v, other)
+            except RuntimeWarning:
+                return other_way(input, other)
             t = new(Tensor)
             t._value = z
             t._cell = cell = [0, name]
@@ -208,7 +215,10 @@ def fast_binary(
                 or (v.dtype is not _F32 and v.dtype is not _F64)
             ):
                 return other_way(input, other)
-            z = symbol(input, v)
+            try:
+                z = symbol(input, v)
+            except RuntimeWarning:
+                return other_way(input, other)
             t = new(Tensor)
             t._value = z
             t._cell = cell = [0, name]
@@ -235,7 +245,7 @@ def fast_binary(
             return other_way(input, other)
         try:
             z = symbol(v, w)
-        except ValueError:
+        except (ValueError, RuntimeWarning):
             return other_way(input, other)
         t = new(Tensor)
         t._value = z

@@ -194,19 +194,22 @@ def format_scalar(value: Any, spec: str) -> str:
 
 def _corners(values: Array, edge: int) -> Array:
     """What a summary shows: the first and last `edge` places of every axis longer than both."""
-    for axis, size in enumerate(values.shape):
-        if size > 2 * edge:
-            shown = [*range(edge), *range(size - edge, size)]
-            values = values.take(shown, axis)
-    return values
+    places = [
+        np.r_[:edge, size - edge : size] if size > 2 * edge else np.arange(size)
+        for size in values.shape
+    ]
+    found: Array = values[np.ix_(*places)]
+    return found
 
 
 def _row(values: Array, indent: int, word: Words, width: int, options: PrintOptions) -> str:
     """The last axis, broken into lines."""
-    items = list(map(word, values.tolist()))
     if _is_cut(values, options):
         edge = options.edgeitems
-        items[edge : len(items) - edge] = [" ..."]
+        first, last = values[:edge], values[len(values) - edge :]
+        items = [*map(word, first.tolist()), " ...", *map(word, last.tolist())]
+    else:
+        items = list(map(word, values.tolist()))
     step = max(1, (options.linewidth - indent) // (width + 2))
     lines = [", ".join(items[start : start + step]) for start in range(0, len(items), step)]
     return "[" + f",\n{' ' * (indent + 1)}".join(lines) + "]"

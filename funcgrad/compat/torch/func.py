@@ -41,6 +41,7 @@ class Flat:
         out: structure of the output, once it has run.
         out_likes: leaves of the output.
         writes_back: whether writes into the arguments reach the tensors that were given.
+        errors: of NumPy's arithmetic, as the user has set them; sweeps say nothing.
         aux: structure of aux, and its leaves, where a tensor's value comes back from the core.
     """
 
@@ -70,6 +71,7 @@ class Flat:
         self.aux: Any = None
         self.independent = False
         self.writes_back = False
+        self.errors = np.geterr()
 
     def values(self) -> list[Any]:
         """The values of the differentiated leaves, in the transform around this one."""
@@ -91,7 +93,8 @@ class Flat:
         for number, arg in zip(self.numbers, unflatten(self.structure, tensors), strict=True):
             args[number] = arg
         trace = next((v.owner for v in values if isinstance(v, RecordTracer | DualTracer)), None)
-        with recording(trace if self.reverse else None), watching(trace) as watch:
+        state = recording(trace if self.reverse else None)
+        with state, watching(trace) as watch, np.errstate(**self.errors):
             out = self.function(*args, **self.kwargs)
         aux_values: list[Any] = []
         if self.pair:
@@ -243,7 +246,8 @@ def grad_and_value(
             return value, (value, aux)
 
         one = autodiff.value_and_grad(scalar, has_aux=True)
-        (_, (value, aux)), cts = one(values)
+        with np.errstate(all="ignore"):
+            (_, (value, aux)), cts = one(values)
         gradients = flat.arguments([conjugated(ct) for ct in cts])
         result = gradients[0] if isinstance(argnums, int) else gradients
         out = flat.result([value])
@@ -327,7 +331,8 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
                     f"output[{number}] has a shape of {like.shape}."
                 )
             given.append(_typed(conjugated(incoming(leaf)), like))
-        (cts,) = pullback(given)
+        with np.errstate(all="ignore"):
+            (cts,) = pullback(given)
         return flat.arguments([conjugated(ct) for ct in cts])
 
     result = flat.result(out)

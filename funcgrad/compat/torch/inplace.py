@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.arguments import FAILURES, explained
 from funcgrad.compat.torch.dtypes import can_cast
 from funcgrad.compat.torch.keeping import keep_before_write
 from funcgrad.compat.torch.levels import LEVELS, check_batched, is_input, with_values
@@ -25,7 +26,8 @@ from funcgrad.compat.torch.tensor import METHODS, Tensor, holder
 from funcgrad.core.tracer import Tracer
 
 __all__ = [
-    "attach", "before", "check_writable", "in_place", "overlaps", "overwrite", "write", "written",
+    "MULTIPLE", "OF_FUNCTION", "attach", "before", "check_writable", "in_place", "overlaps",
+    "overwrite", "write", "written",
 ]  # fmt: skip
 
 LEAF = "a leaf Variable that requires grad is being used in an in-place operation."
@@ -39,6 +41,13 @@ NO_GRAD_VIEW = (
     "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your "
     "code by moving both the view and the inplace either both inside the no_grad block (if you "
     "don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
+)
+OF_FUNCTION = (
+    "Output {port} of {name} is a view and is being modified inplace. This view was created inside "
+    "a custom Function (or because an input was returned as-is) and the autograd logic to handle "
+    "view+inplace would override the custom backward associated with the custom Function, leading "
+    "to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of "
+    "the custom Function."
 )
 MULTIPLE = (
     "Output {port} of {name} is a view and is being modified inplace. This view is the output of a "
@@ -55,9 +64,17 @@ def in_place(function: Callable[..., Any], name: str = "") -> Callable[..., Any]
     """The variant of an operation that changes its first operand, and returns it."""
 
     def changing(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        check_writable(self)
-        return overwrite(self, function(before(self, args), *args, **kwargs))
+        try:
+            check_writable(self)
+            return overwrite(self, function(before(self, args), *args, **kwargs))
+        except FAILURES as error:
+            label = f"Tensor.{name}_" if isinstance(self, Tensor) else f"{name}_"
+            found = explained(error, label, function, (self, *args), kwargs)
+            if found is None:
+                raise
+            raise found from None
 
+    changing.explains = True  # type: ignore[attr-defined]  # for `guard_all`
     changing.__name__ = f"{name}_"
     changing.__doc__ = f"In-place version of `{name}`."
     return changing
@@ -86,6 +103,10 @@ def check_writable(tensor: Tensor) -> None:
     if not STATE.grad:
         return
     base = tensor._base
+    sealed = tensor._sealed or (base is not None and base._sealed)
+    if sealed and tensor._node is not None:
+        name = tensor._node.name().removesuffix("0").removesuffix("Backward")
+        raise RuntimeError(sealed.format(port=tensor._port, name=name))
     if isinstance(tensor._value, Tracer) and is_input((tensor if base is None else base)._value):
         raise RuntimeError(LEAF if base is None else VIEW_OF_LEAF)
     if tensor._requires and tensor._node is None:
@@ -273,11 +294,8 @@ class CopySlicesRule:
         if inner is None:
             parts: Any = (part,)
         else:
-            inner.residuals = node.residuals
-            try:
-                parts = _tupled(inner.rule.again(inner, part), self.count)
-            finally:
-                inner.residuals = None
+            inner.residuals = node.residuals  # for good: the new graph may lead to its result
+            parts = _tupled(inner.rule.again(inner, part), self.count)
         back: Any = 0
         if self.first:
             back = 0 if parts[0] is None else np.reshape(parts[0], (-1,))

@@ -29,17 +29,18 @@ RESULTS: dict[str, tuple[int, ...]] = {
             "Amax", "Amin", "Cdist", "Cholesky", "CholeskyInverse", "CholeskySolve", "CtcLoss",
             "Cumprod", "Dist", "Exp", "Exp2", "Expm1", "Hypot", "IndexReduce", "LinalgCholeskyEx",
             "LinalgDet", "LinalgHouseholderProduct", "LinalgInvEx", "LinalgLstsq",
-            "LinalgLuFactorEx", "LinalgLuSolve", "LinalgPinv", "LinalgSlogdet", "LinalgSolveEx", "LinalgSolveTriangular",
-            "LinalgVectorNorm", "LogSoftmax", "Logcumsumexp", "Logsumexp", "Median", "Nanmedian",
-            "Ormqr", "Pdist", "Polar", "Prod", "Reciprocal", "Relu", "Rsqrt", "SafeSoftmax",
-            "ScatterReduce", "Sgn", "Sigmoid", "Softmax", "SpecialErfcx", "SpecialI0E",
-            "SpecialI1", "SpecialI1E", "SpecialLogNdtr", "SpecialNdtri", "Sqrt", "StandardGamma",
-            "Std", "Tan", "Tanh", "TriangularSolve",
+            "LinalgLuFactorEx", "LinalgLuSolve", "LinalgPinv", "LinalgSlogdet", "LinalgSolveEx",
+            "LinalgSolveTriangular", "LinalgVectorNorm", "LogSoftmax", "Logcumsumexp", "Logsumexp",
+            "Median", "Nanmedian", "Ormqr", "Pdist", "Polar", "Prod", "Reciprocal", "Relu",
+            "Rsqrt", "SafeSoftmax", "ScatterReduce", "SegmentReduce", "Sgn", "Sigmoid", "Softmax",
+            "SpecialErfcx", "SpecialI0E", "SpecialI1", "SpecialI1E", "SpecialLogNdtr",
+            "SpecialNdtri", "Sqrt", "StandardGamma", "Std", "Tan", "Tanh", "TriangularSolve",
         ),
         _FIRST,
     ),
     **dict.fromkeys(("Aminmax", "LinalgEig", "LinalgEigh", "LinalgLu", "LinalgQr"), _BOTH),
     "LinalgSvd": (0, 1, 2),
+    "NativeGroupNorm": (1, 2),
     "StdMean": _FIRST,
 }  # fmt: skip
 """Operations of which PyTorch keeps results, and which of them."""
@@ -68,6 +69,7 @@ def keep_before_write(tensor: Tensor) -> None:
     if _kept_by_torch(node, base._port):
         if not noted:
             node.saved = (*saved, cell, cell[0])
+            node.notes_result = True
     elif noted:
         _part(node, base)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.arguments import outside
 from funcgrad.compat.torch.creation import made
 from funcgrad.compat.torch.dims import check_dim
 from funcgrad.compat.torch.entering import enter
@@ -157,7 +158,7 @@ def cross(input: Any, other: Any, dim: int | None = None) -> Any:
             "the dim explicitly or simply use torch.linalg.cross.\nThe default value of dim will "
             "change to agree with that of linalg.cross in a future release.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=outside(),
         )
         dim = found[0]
     return linalg_cross(input, other, dim=dim)

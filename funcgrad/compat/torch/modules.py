@@ -139,6 +139,7 @@ PACKAGES = frozenset(
         "utils.benchmark.utils.common",
         "utils.benchmark.utils.compare",
         "utils.benchmark.utils.timer",
+        "utils.checkpoint",
         "utils.data",
         "utils.data._utils",
         "utils.data._utils.collate",

@@ -74,6 +74,9 @@ class Node:
     keeps: bool = False
     """Whether a sweep leaves the residuals: those of a linear operation, which are only shapes."""
 
+    notes_result: bool = False
+    """Whether the last of `saved` is a result (`funcgrad.compat.torch.keeping`)."""
+
     frees_late: bool = False
     """Whether what it keeps is read by the user's code, and so freed after the sweep."""
 

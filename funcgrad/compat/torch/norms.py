@@ -1,15 +1,18 @@
 """Norms and distances."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.arguments import outside
 from funcgrad.compat.torch.decompositions import svd_op
 from funcgrad.compat.torch.dims import check_dim
 from funcgrad.compat.torch.entering import enter
 from funcgrad.compat.torch.op import BFLOAT16, Op
 from funcgrad.compat.torch.products import mm
+from funcgrad.compat.torch.registry import expose
 from funcgrad.compat.torch.sums import axes_of, in_type
 from funcgrad.compat.torch.tensor import Tensor
 
@@ -143,6 +146,36 @@ def torch_norm(
         return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     order = 2 if p in ("fro", None) else p
     return vector_norm(input, order, dim, keepdim, dtype=dtype)
+
+
+_frobenius_op = Op("NormBackward1", _vector_norm)
+_OLD = (
+    "at::{}_norm is deprecated and it is just left for JIT compatibility. It will be removed in a "
+    "future PyTorch release. Please use `linalg.{}` instead"
+)
+
+
+@expose("nuclear_norm", method=False)
+def nuclear_norm(input: Any, dim: Any = (-2, -1), keepdim: bool = False) -> Any:
+    """The sum of the singular values of matrices."""
+    replaced = "matrix_norm(A, 'nuc', dim, keepdim)"
+    warnings.warn(_OLD.format("nuclear", replaced), UserWarning, stacklevel=outside())
+    return matrix_norm(input, "nuc", dim, keepdim)
+
+
+@expose("frobenius_norm", method=False)
+def frobenius_norm(input: Any, dim: Any, keepdim: bool = False) -> Any:
+    """√(Σ |x|²) along one axis or two, or (without axes) of all elements."""
+    replaced = "vector_norm(A, 2., dim, keepdim)"
+    warnings.warn(_OLD.format("frobenius", replaced), UserWarning, stacklevel=outside())
+    axes = (dim,) if isinstance(dim, int) else tuple(dim)
+    if len(axes) > 2:
+        raise RuntimeError(
+            f"Expected at most 2 dimensions, but got {len(axes)} dimensions instead."
+        )
+    check_inexact("frobenius_norm", input)
+    places = tuple(check_dim(axis, input.ndim) for axis in axes) or None
+    return _frobenius_op(input, order=2.0, axes=places, keepdim=keepdim)
 
 
 # --- distances --------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.compat.torch.ambient import is_saved
+from funcgrad.compat.torch.arguments import kind_of
 from funcgrad.compat.torch.dtypes import (
     DTYPES,
     category_of,
@@ -43,9 +44,13 @@ class Op:
             and integers to the default type).
         view: whether the result shares the memory of the first operand.
         returns: the named tuple of several results.
+        copies: whether a node keeps copies of its operands, which may then be written to: for
+            what PyTorch tells from the result.
     """
 
-    __slots__ = ("check", "cls", "function", "linear", "name", "promote", "returns", "view")
+    __slots__ = (
+        "check", "cls", "copies", "function", "linear", "name", "promote", "returns", "view",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -58,6 +63,7 @@ class Op:
         returns: Any = None,
         check: Callable[..., None] | None = None,
         name: str = "",
+        copies: bool = False,
     ) -> None:
         self.cls = None if node is None else node_class(node)
         self.function = function
@@ -66,6 +72,7 @@ class Op:
         self.view = view
         self.returns = returns
         self.check = check
+        self.copies = copies
         self.name = name or (node or "").removesuffix("Backward0")
 
     def __call__(self, *operands: Any, **params: Any) -> Any:
@@ -168,9 +175,9 @@ def apply(op: Op, operands: Sequence[Any], params: dict[str, Any]) -> Any:
         if differs:
             function = _casting(function, kind.numpy)
     tagged = kind is BFLOAT16 if op.promote else _has_bfloat16(operands)
+    values, active, traced = _values_of(operands, kind if differs else None, op.name)
     if op.check is not None:  # which must see the types before they are cast
         op.check(*(x._value if isinstance(x, Tensor) else x for x in operands), **params)
-    values, active, traced = _values_of(operands, kind if differs else None)
     try:
         with np.errstate(all="ignore"):  # PyTorch gives inf and nan without a word
             if traced:
@@ -179,19 +186,29 @@ def apply(op: Op, operands: Sequence[Any], params: dict[str, Any]) -> Any:
                 return _wrapped(op, out, operands, tagged)
             if not active or not STATE.grad or op.cls is None:
                 return _wrapped(op, function(*values), operands, tagged)
+            if op.copies:
+                values = [x.copy() if isinstance(x, np.ndarray) else x for x in values]
             return _recorded(op, function, operands, values, tagged)
     except ValueError as error:
         raise _translated(error, op, values) from None
 
 
-def _values_of(operands: Sequence[Any], kind: dtype | None) -> tuple[list[Any], bool, bool]:
-    """The operands' values (constant ones cast), whether one is active, whether one is traced."""
+def _values_of(
+    operands: Sequence[Any], kind: dtype | None, name: str
+) -> tuple[list[Any], bool, bool]:
+    """The operands' values (constant ones cast), whether one is active, whether one is traced.
+
+    Raises:
+        TypeError: if none is a tensor.
+    """
     values: list[Any] = []
     active = traced = False
+    some = False
     for operand in operands:
         if not isinstance(operand, Tensor):
             values.append(operand)
             continue
+        some = True
         value = operand._value
         if isinstance(value, Tracer):
             traced = True
@@ -200,6 +217,11 @@ def _values_of(operands: Sequence[Any], kind: dtype | None) -> tuple[list[Any], 
         elif kind is not None and value.dtype != kind.numpy:
             value = value.astype(kind.numpy)
         values.append(value)
+    if not some and not any(isinstance(operand, np.generic) for operand in operands):
+        found = kind_of(operands[0]) if operands else "nothing"
+        raise TypeError(
+            f"{name.lower()}(): argument 'input' (position 1) must be Tensor, not {found}"
+        )
     return values, active, traced
 
 
@@ -300,7 +322,7 @@ def _kept(
             continue
         tensor = next(tensors)
         cell = tensor._cell
-        if is_saved(value, residuals):
+        if not op.copies and is_saved(value, residuals):
             saved += (cell, cell[0])
         if op.linear:
             entry = ((value.shape, value.dtype), edge_of(tensor), tensor._port, cell, None)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.compat.torch.arguments import kind_of, refuse
 from funcgrad.compat.torch.dtypes import dtype_of_numpy
 from funcgrad.compat.torch.entering import write_out
 from funcgrad.compat.torch.fast import fast_binary
@@ -19,6 +20,7 @@ from funcgrad.compat.torch.tensor import METHODS, Tensor, holder
 __all__ = [
     "binary",
     "both",
+    "given",
     "of_two",
     "only",
     "operand_of",
@@ -42,7 +44,7 @@ def require_tensor(name: str, value: Any, what: str = "input", position: int = 1
     if not isinstance(value, Tensor):
         raise TypeError(
             f"{name}(): argument '{what}' (position {position}) must be Tensor, not "
-            f"{type(value).__name__}"
+            f"{kind_of(value)}"
         )
 
 
@@ -57,6 +59,11 @@ def operand_of(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return holder(value)
     return NotImplemented
+
+
+def given(value: Any) -> Any:
+    """The same for a function of PyTorch, which takes no arrays."""
+    return NotImplemented if isinstance(value, np.ndarray) else operand_of(value)
 
 
 def with_out(function: Callable[..., Any], name: str = "") -> Callable[..., Any]:
@@ -95,7 +102,9 @@ def binary(
     left, right = "x" in numbers, "y" in numbers
 
     def function(input: Any, other: Any, *, out: Any = None) -> Any:
-        x, y = operand_of(input), operand_of(other)
+        x, y = given(input), given(other)
+        if x is NotImplemented or y is NotImplemented:
+            refuse(name, function, input, other)
         if not left or x is NotImplemented:
             require_tensor(name, x if x is not NotImplemented else input)
         if not right or y is NotImplemented:

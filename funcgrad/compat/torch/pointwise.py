@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.arguments import kind_of, refuse
 from funcgrad.compat.torch.dtypes import category_of, dtype_of_numpy
 from funcgrad.compat.torch.elementary import absolute, negative, reciprocal
 from funcgrad.compat.torch.fast import fast_binary, fast_unary
@@ -15,6 +16,7 @@ from funcgrad.compat.torch.numbered import numbered
 from funcgrad.compat.torch.op import Op, result_type
 from funcgrad.compat.torch.outputs import (
     binary,
+    given,
     only,
     operand_of,
     require_tensor,
@@ -180,7 +182,7 @@ def _scale(input: Any, other: Any, alpha: Any) -> Any:
 
 
 def _operands(name: str, input: Any, other: Any) -> tuple[Any, Any]:
-    x, y = operand_of(input), operand_of(other)
+    x, y = given(input), given(other)
     if x is NotImplemented:
         require_tensor(name, input)
     if y is NotImplemented:
@@ -381,10 +383,12 @@ def pow_(input: Any, exponent: Any) -> Any:
     if not isinstance(input, Tensor) and not isinstance(exponent, Tensor):
         raise TypeError(
             "pow() received an invalid combination of arguments - got "
-            f"({type(input).__name__}, {type(exponent).__name__})"
+            f"({kind_of(input)}, {kind_of(exponent)})"
         )
-    result = power(input, exponent)
+    array = type(exponent) is np.ndarray or type(input) is np.ndarray
+    result = NotImplemented if array else power(input, exponent)
     if result is NotImplemented:
+        refuse("pow", pow_, input, exponent)
         require_tensor("pow", input)
         require_tensor("pow", exponent, "exponent", 2)
     return result

@@ -14,9 +14,9 @@ from funcgrad.compat.torch.inplace import in_place
 from funcgrad.compat.torch.op import Op, result_type
 from funcgrad.compat.torch.outputs import (
     binary,
+    given,
     of_two,
     only,
-    operand_of,
     require_tensor,
     with_out,
     wrapping,
@@ -167,14 +167,23 @@ _nextafter_op = Op(
     "NextafterBackward0", fnp.nextafter, promote="same", check=_floats_only["nextafter"]
 )
 expose("nextafter", binary("nextafter", _nextafter_op), inplace=True)
-_ldexp_op = Op("LdexpBackward0", lambda x, y: x * fnp.power(x.dtype.type(2), y), promote="float")
+_ldexp_op = Op(
+    "LdexpBackward0",
+    lambda x, y: x * fnp.power(x.dtype.type(2), y),
+    promote="float",
+    copies=True,
+)
 expose("ldexp", binary("ldexp", _ldexp_op), inplace=True)
 for _name, _integer in (("gcd", fnp.gcd), ("lcm", fnp.lcm)):
     _op = Op(None, _integer, promote="same", check=only("i", f"{_name}_cpu"))
     expose(_name, binary(_name, _op), inplace=True)
 
 _copysign_op = Op(
-    "CopysignBackward0", fnp.copysign, promote="float", check=only("bif", "copysign_cpu")
+    "CopysignBackward0",
+    fnp.copysign,
+    promote="float",
+    check=only("bif", "copysign_cpu"),
+    copies=True,
 )
 _copysign_number_op = Op(
     "CopysignBackward1",
@@ -223,12 +232,12 @@ expose("heaviside", with_out(heaviside), inplace=True)
 
 def float_power(input: Any, exponent: Any) -> Any:
     """input ** exponent in double precision."""
-    operands = [operand_of(input), operand_of(exponent)]
-    for operand, given, what in zip(
+    operands = [given(input), given(exponent)]
+    for operand, value, what in zip(
         operands, (input, exponent), ("input", "exponent"), strict=True
     ):
         if operand is NotImplemented:
-            require_tensor("float_power", given, what, 1 + (what == "exponent"))
+            require_tensor("float_power", value, what, 1 + (what == "exponent"))
     wide = DTYPES["complex128" if result_type(*operands).category == 3 else "float64"]
     x, y = (cast(v, wide) if isinstance(v, Tensor) else v for v in operands)
     if not isinstance(x, Tensor):

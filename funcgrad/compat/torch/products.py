@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.arguments import refuse
 from funcgrad.compat.torch.entering import enter, write_out
 from funcgrad.compat.torch.node import node_class
 from funcgrad.compat.torch.op import Op
@@ -263,13 +264,11 @@ def matmul(input: Any, other: Any, *, out: Any = None) -> Any:
     """
     if out is not None:
         return write_out("matmul", out, matmul(input, other))
-    for place, (name, x) in enumerate((("input", input), ("other", other)), 1):
-        if not isinstance(x, Tensor):
-            raise TypeError(
-                f"matmul(): argument '{name}' (position {place}) must be Tensor, not "
-                f"{type(x).__name__}"
-            )
-    v, w = input._value, other._value
+    try:
+        v, w = input._value, other._value
+    except AttributeError:
+        refuse("matmul", matmul, input, other)
+        raise
     function = _BY_RANKS.get((v.ndim, w.ndim))
     if function is not None:
         return function(input, other)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.arguments import outside
 from funcgrad.compat.torch.dims import check_dim, integers, wrap_dims
 from funcgrad.compat.torch.joining import stack
 from funcgrad.compat.torch.op import Op
@@ -157,7 +158,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
             "torch.meshgrid: in an upcoming release, it will be required to pass the indexing "
             "argument.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=outside(),
         )
     elif indexing not in ("ij", "xy"):
         raise RuntimeError(

@@ -42,13 +42,14 @@ def user_trace() -> list[str]:
 
 
 class Packed:
-    """What a pack hook returned, and the hook that makes a tensor of it again."""
+    """What a pack hook returned, the hook that makes a tensor of it again, its shape and type."""
 
-    __slots__ = ("content", "unpack")
+    __slots__ = ("content", "dtype", "shape", "unpack")
 
-    def __init__(self, content: Any, unpack: Callable[[Any], Any]) -> None:
+    def __init__(self, content: Any, unpack: Callable[[Any], Any], value: Any) -> None:
         self.content = content
         self.unpack = unpack
+        self.shape, self.dtype = value.shape, value.dtype
 
     def value(self) -> Any:
         """The values of the tensor."""
@@ -74,7 +75,8 @@ def pack_value(value: Any, operand: Any = None) -> Packed:
     STATE.saved_hooks, STATE.grad = (), False
     try:
         given = value if operand is None else operand
-        return Packed(pack(given if isinstance(given, Tensor) else holder(given)), unpack)
+        content = pack(given if isinstance(given, Tensor) else holder(given))
+        return Packed(content, unpack, value)
     finally:
         STATE.saved_hooks, STATE.grad = hooks, grad
 
@@ -164,7 +166,8 @@ def _operands(rule: Any) -> dict[int, Any]:
 def _replaced(operand: Any, packed: dict[int, Any]) -> Any:
     """An operand of a recorded rule, with its value packed if the residuals have it too."""
     if type(operand) is tuple:
-        return (_replaced(operand[0], packed), *operand[1:])
+        kept = operand[4] is not None  # else there are only a shape and a type
+        return (_replaced(operand[0], packed), *operand[1:]) if kept else operand
     found = packed.get(id(operand))
     return operand if found is None else found[0]
 

@@ -8,6 +8,7 @@ import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad import stop_gradient
+from funcgrad.compat.torch.arguments import outside
 from funcgrad.compat.torch.dims import check_dim
 from funcgrad.compat.torch.entering import enter
 from funcgrad.compat.torch.filling import value_for
@@ -88,7 +89,7 @@ def scatter(
             "removed in a future PyTorch release. Use torch.scatter_reduce instead for more "
             "reduction options.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=outside(),
         )
     op = scatter_add_op if reduce == "add" else scatter_times_op
     return with_places(op, (input, given), (places,), dim=at)  # type: ignore[no-any-return]  # a tensor

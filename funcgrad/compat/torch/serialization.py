@@ -22,6 +22,7 @@ from funcgrad.compat.torch.files.locations import (
     restorer,
 )
 from funcgrad.compat.torch.files.pickling import get_layout
+from funcgrad.compat.torch.files.replacing import replacing
 from funcgrad.compat.torch.files.unpickling import global_names
 from funcgrad.compat.torch.files.zipping import ZipReader
 from funcgrad.compat.torch.registry import expose
@@ -87,7 +88,8 @@ def save(
 ) -> None:
     """Write tensors, modules, and containers of them to a file that PyTorch can read too.
 
-    Tensors that share memory share it when they are loaded.
+    Tensors that share memory share it when they are loaded. A file at a path is replaced only when
+    the new one is complete.
 
     Args:
         obj: what to write.
@@ -112,7 +114,7 @@ def save(
             root = path.stem
 
         def opened() -> AbstractContextManager[Any]:
-            return path.open("wb")
+            return replacing(path)
 
     else:
         if not hasattr(f, "write"):
@@ -285,11 +287,15 @@ class safe_globals:
 
 
 def get_unsafe_globals_in_checkpoint(f: Any) -> list[str]:
-    """Names in a file that `weights_only` does not allow; nothing in it is run."""
+    """Names in a file that `weights_only` does not allow; nothing in it is run.
+
+    Raises:
+        pickle.UnpicklingError: if it is a pickle in which names can be hidden.
+    """
     with _opened(f, "rb") as stream:
         if not _is_zip(stream):
             raise ValueError("Expected input to be a checkpoint returned by torch.save")
-        return global_names(bytes(ZipReader(stream, OPTIONS.checksums).read("data.pkl")))
+        return global_names(ZipReader(stream, OPTIONS.checksums).pickle())
 
 
 # --- settings -----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.compat.torch import dtypes, formatting
-from funcgrad.compat.torch.dtypes import CPU, DTYPES, check_device, device, dtype
+from funcgrad.compat.torch.dtypes import CPU, DTYPES, device, dtype
 from funcgrad.compat.torch.op import result_type
 from funcgrad.compat.torch.registry import MODULES, expose
 from funcgrad.compat.torch.state import SETTINGS, STATE
@@ -47,7 +47,7 @@ def set_default_tensor_type(t: Any) -> None:
 
 def set_default_device(device: Any) -> None:
     """Where new tensors are made: on the CPU, or without values on `meta`."""
-    STATE.device = None if device is None else check_device(device)
+    STATE.device = None if device is None else dtypes.device(device)
 
 
 def get_default_device() -> device:
@@ -57,9 +57,8 @@ def get_default_device() -> device:
 
 def _enter_device(self: device) -> device:
     """New tensors are made there within the block."""
-    found = check_device(self)
     STATE.devices += (STATE.device,)
-    STATE.device = found
+    STATE.device = self
     return self
 
 
@@ -92,7 +91,7 @@ def get_num_threads() -> int:
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """Everything here is deterministic already."""
-    SETTINGS.deterministic = mode
+    SETTINGS.deterministic, SETTINGS.only_warns = mode, warn_only
 
 
 def are_deterministic_algorithms_enabled() -> bool:
@@ -200,14 +199,47 @@ MODULES["__future__"] = {
     "get_swap_module_params_on_conversion": lambda: SETTINGS.swap_parameters,
 }
 
+
+def get_deterministic_debug_mode() -> int:
+    """0, or if only what is deterministic may run 2, or 1 if that only warns."""
+    return (1 if SETTINGS.only_warns else 2) if SETTINGS.deterministic else 0
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """As `use_deterministic_algorithms`, by a number or by "default", "warn" or "error"."""
+    names = {"default": 0, "warn": 1, "error": 2}
+    mode = names.get(debug_mode) if isinstance(debug_mode, str) else debug_mode
+    if mode is None:
+        raise RuntimeError(
+            "invalid value of debug_mode, expected one of `default`, `warn`, `error`, but got "
+            f"{debug_mode}"
+        )
+    if mode not in (0, 1, 2):
+        raise RuntimeError(f"invalid value of debug_mode, expected 0, 1, or 2, but got {mode}")
+    SETTINGS.deterministic, SETTINGS.only_warns = mode > 0, mode == 1
+
+
+expose(
+    "is_deterministic_algorithms_warn_only_enabled",
+    lambda: SETTINGS.deterministic and SETTINGS.only_warns,
+    method=False,
+)
+expose("is_anomaly_enabled", lambda: STATE.detecting, method=False)
+expose("is_anomaly_check_nan_enabled", lambda: STATE.check_nan, method=False)
+for _name in ("is_autocast_enabled", "is_autocast_cpu_enabled", "is_warn_always_enabled"):
+    expose(_name, _constant(False), method=False)
+for _name in ("has_lapack", "has_openmp", "has_spectral", "has_mkl"):
+    MODULES["torch"][_name] = True
+
 for _function in (
+    get_deterministic_debug_mode, set_deterministic_debug_mode,
     set_default_dtype, get_default_dtype, set_default_tensor_type, set_default_device,
     get_default_device, is_tensor, set_num_threads, get_num_threads, typename, compile,
     use_deterministic_algorithms, are_deterministic_algorithms_enabled,
 ):  # fmt: skip
     expose(_function.__name__, _function, method=False)
 for _name in ("set_num_interop_threads", "set_float32_matmul_precision", "set_warn_always",
-              "set_deterministic_debug_mode", "manual_seed_all"):  # fmt: skip
+              "manual_seed_all"):  # fmt: skip
     expose(_name, nothing, method=False)
 expose("get_num_interop_threads", _constant(1), method=False)
 expose("get_float32_matmul_precision", _constant("highest"), method=False)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.compat.torch.arguments import no_sizes
 from funcgrad.compat.torch.dims import check_dim, integers, shape_after, wrap_dims
 from funcgrad.compat.torch.dtypes import DTYPES, Size, dtype
 from funcgrad.compat.torch.op import Op
@@ -67,8 +68,12 @@ def _view(self: Tensor, *shape: Any, dtype: dtype | None = None, size: Any = Non
     if size is not None:
         shape = (size,)
     if not shape:
-        raise TypeError("view() received an invalid combination of arguments")
-    return view(self, integers(shape))
+        raise no_sizes("view")
+    try:
+        sizes = integers(shape)
+    except TypeError:
+        raise no_sizes("view", *shape) from None
+    return view(self, sizes)
 
 
 def view(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -120,7 +125,10 @@ def _reread(tensor: Tensor, kind: dtype) -> Tensor:
 @expose("reshape")
 def _reshape(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     """The elements in another shape: a view if possible, else a copy."""
-    return reshape(input, integers(shape or (named["shape"],)))
+    try:
+        return reshape(input, integers(shape or (named["shape"],)))
+    except (TypeError, KeyError):
+        raise no_sizes("reshape", *shape) from None
 
 
 def reshape(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -56,6 +56,7 @@ class _Settings:
 
     default_dtype: dtype = DTYPES["float32"]
     deterministic = False
+    only_warns = False
     overwrite_parameters = False
     swap_parameters = False
     threads = 1

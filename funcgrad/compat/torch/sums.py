@@ -10,6 +10,7 @@ import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad import nn
+from funcgrad.compat.torch.arguments import outside
 from funcgrad.compat.torch.dims import check_dim, wrap_dims
 from funcgrad.compat.torch.dtypes import dtype
 from funcgrad.compat.torch.entering import enter
@@ -277,7 +278,7 @@ def _spread(name: str, op: Op, root: bool, with_mean: bool) -> Callable[..., Any
         shape = input._value.shape
         count = product_of(shape) if axes is None else product_of(shape[one] for one in axes)
         if count <= correction:
-            warnings.warn(name + FREEDOM, UserWarning, stacklevel=3)
+            warnings.warn(name + FREEDOM, UserWarning, stacklevel=outside())
         return op(input, axes=axes, keepdim=keepdim, correction=correction, root=root,
                   with_mean=with_mean)  # fmt: skip
 
@@ -366,7 +367,8 @@ def _normaliser(function: Callable[..., Any]) -> Callable[..., Any]:
         if not x.shape[dim]:
             return found
         top = fnp.max(x, axis=dim, keepdims=True)
-        return fnp.where(fnp.isfinite(top), found, np.nan)
+        # A factor, so that the derivative is NaN too.
+        return found * fnp.where(fnp.isfinite(top), found.dtype.type(1), found.dtype.type(np.nan))
 
     return value
 

@@ -75,9 +75,8 @@ class _Plan:
         order: list[Any] = []
         left = dict(self.leaves)
         for node in self.nodes:
-            for target in reversed(node.edges):
-                if id(target) in left:
-                    order.append(left.pop(id(target)))
+            first = [left.pop(id(target), None) for target in reversed(node.edges)]
+            order += [leaf for leaf in first if leaf is not None]
             order.append(node)
         return [*left.values(), *order]
 
@@ -360,6 +359,8 @@ def describe_saved(node: Node, which: int, cell: list[Any]) -> tuple[str, str, s
     letters = getattr(node.rule, "letters", "")
     if which < len(letters) == len(node.saved) // 2 and letters[which] == "z":
         name = node.name().removesuffix("Backward0")
+    elif node.notes_result and which == len(node.saved) // 2 - 1:
+        name = node.name().removesuffix("Backward0").replace("Backward", "")
     elif name == "torch::autograd::CopySlices" and (
         value is None or isinstance(value.base, np.ndarray)
     ):

@@ -82,11 +82,48 @@ def histogramdd(
         bounds = [tuple(range[2 * i : 2 * i + 2]) for i in np.arange(axes)]
     weights = None if weight is None else plain_array(weight, "histogramdd").reshape(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        counts, edges = np.histogramdd(points, wanted, bounds, density=density, weights=weights)
+        if any(isinstance(one, np.ndarray) and (np.diff(one) < 0).any() for one in wanted):
+            counts, edges = _unsorted(points, wanted, density, weights)
+        else:
+            counts, edges = np.histogramdd(points, wanted, bounds, density=density, weights=weights)
     kind = points.dtype
     return _histogramdd(
         made(counts.astype(kind)), tuple([made(np.asarray(one).astype(kind)) for one in edges])
     )
+
+
+def _above(edges: Any, values: Any) -> Any:
+    """How many edges bisection finds not above each value; edges need not be in order."""
+    low = np.zeros(values.shape, np.int64)
+    left = np.full(values.shape, len(edges))
+    while (left > 0).any():
+        half = left >> 1
+        middle = np.minimum(low + half, len(edges) - 1)
+        right = (left > 0) & ~(values < edges[middle])
+        low = np.where(right, middle + 1, low)
+        left = np.where(right, left - half - 1, np.where(left > 0, half, 0))
+    return low
+
+
+def _unsorted(points: Any, edges: Any, density: bool, weights: Any) -> tuple[Any, Any]:
+    """Counts by bisection in edges that are not in order: boxes may have negative sides."""
+    inside = np.ones(len(points), np.bool_)
+    places = []
+    for axis, line in enumerate(edges):
+        values = points[:, axis]
+        inside &= (values >= line[0]) & (values <= line[-1])
+        at = _above(line, values) - 1
+        places.append(np.where(at == len(line) - 1, at - 1, at))
+    shape = tuple(len(line) - 1 for line in edges)
+    counts = np.zeros(shape, points.dtype)
+    share = 1 if weights is None else weights[inside]
+    np.add.at(counts, tuple(at[inside] for at in places), share)
+    if density:
+        counts = counts / counts.sum()
+        for axis, line in enumerate(edges):
+            sides = [-1 if i == axis else 1 for i in np.arange(len(edges))]
+            counts = counts / np.diff(line).reshape(sides)
+    return counts, edges
 
 
 @expose("nonzero_static")

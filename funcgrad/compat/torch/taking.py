@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.compat.torch.arguments import kind_of
 from funcgrad.compat.torch.dims import check_dim, integers
 from funcgrad.compat.torch.indexing import elements, with_places
 from funcgrad.compat.torch.op import Op
@@ -36,7 +37,7 @@ def checked(name: str, input: Tensor, dim: int, index: Any, src: Any = None) -> 
     """
     at = check_dim(dim, input.dim())
     if not isinstance(index, Tensor):
-        raise TypeError(f"{name}(): argument 'index' must be Tensor, not {type(index).__name__}")
+        raise TypeError(f"{name}(): argument 'index' must be Tensor, not {kind_of(index)}")
     places = index._value
     if not places.size:
         return at, places.astype(np.int64)

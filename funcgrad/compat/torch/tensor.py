@@ -14,7 +14,10 @@ from funcgrad.compat.torch.node import Node
 from funcgrad.compat.torch.state import STATE
 from funcgrad.core.tracer import Tracer
 
-__all__ = ["METHODS", "PLAIN", "Tensor", "holder", "new_tensor", "payload_of", "plain_array"]
+__all__ = [
+    "METHODS", "PLAIN", "Tensor", "forget_view", "holder", "new_tensor", "payload_of",
+    "plain_array",
+]  # fmt: skip
 
 PLAIN = frozenset((np.ndarray, np.float32, np.float64))
 """Types of values that the fast paths take."""
@@ -63,6 +66,9 @@ class Tensor(metaclass=_TensorMeta):
 
     _path: tuple[Any, ...] = ()
     _views: list[Any] | None = None
+    _sealed: str = ""
+    """Why it may not be written to while operations are recorded, if it may not."""
+
     _hooks: Any = None
     _retains: Any = None
     """The handle of the hook that keeps the gradient of an interior tensor."""
@@ -357,6 +363,8 @@ class Tensor(metaclass=_TensorMeta):
 
     @data.setter
     def data(self, other: "Tensor") -> None:
+        if not isinstance(other, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(other).__name__}")
         if self._requires and other.dtype.category < 2:
             raise RuntimeError(
                 "data set to a tensor that requires gradients must be floating point or complex "
@@ -452,3 +460,11 @@ def register_view(tensor: Tensor, base: Tensor, path: tuple[Any, ...]) -> None:
     elif len(views) > 16 and not len(views) & (len(views) - 1):  # now and then: at powers of two
         views[:] = [reference for reference in views if reference() is not None]
     views.append(weakref.ref(tensor))
+
+
+def forget_view(tensor: Tensor) -> None:
+    """A view that is none for its base any longer: writes there do not change its graph."""
+    base = tensor._base
+    if base is not None:
+        base._views[:] = [reference for reference in base._views if reference() is not tensor]
+        tensor._base, tensor._path = None, ()

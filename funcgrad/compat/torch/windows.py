@@ -1,6 +1,6 @@
 """`torch.signal.windows`: weights that taper a signal towards its ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ def window(
     kind = kind or SETTINGS.default_dtype
     if M < 0:
         raise ValueError(f"{name} requires non-negative window length, got M={M}")
-    if kind.category != 2:
+    if kind.name not in ("float32", "float64"):
         raise ValueError(f"{name} expects float32 or float64 dtypes, got: {kind}")
     places = np.arange(M, dtype=np.float64)
     values = np.ones(1) if M == 1 else shape(places, M - 1 if sym else M)
@@ -58,6 +58,8 @@ def general_cosine(
     M: int, *, a: Any, sym: bool = True, dtype: dtype | None = None, **options: Any
 ) -> Tensor:
     """Σ (-1)ᵏ aₖ cos(2π k n / N), for the coefficients a."""
+    if not isinstance(a, Iterable):
+        raise TypeError("Coefficients must be a list/tuple")
     if not a:
         raise ValueError("Coefficients cannot be empty")
     return window("general_cosine", M, sym, _cosines(a), dtype, options)
@@ -77,7 +79,8 @@ def general_hamming(
 
 def _named(name: str, coefficients: tuple[float, ...]) -> Callable[..., Tensor]:
     def function(M: int, *, sym: bool = True, dtype: dtype | None = None, **options: Any) -> Tensor:
-        return window("general_cosine", M, sym, _cosines(coefficients), dtype, options)
+        shown = "blackman" if name == "blackman" else "general_cosine"
+        return window(shown, M, sym, _cosines(coefficients), dtype, options)
 
     function.__name__ = name
     function.__doc__ = f"A sum of cosines with the coefficients {coefficients}."

@@ -94,6 +94,8 @@ SWAPPED = {
         mean, std, *args, **kwargs
     ),
     "normal.in_place": lambda x, *args: x.normal_(*args),
+    "_segment_reduce.lengths": lambda *args, **kwargs: layer.segment_reduce(*args, **kwargs),
+    "_segment_reduce.offsets": lambda *args, **kwargs: layer.segment_reduce(*args, **kwargs),
 }
 """Entries of which the database calls another function, or with arguments in another order."""
 

@@ -105,6 +105,7 @@ def run(torch: Any, program: Program) -> list[Any]:
         "__name__": "__main__",
     }  # fmt: skip
     torch.manual_seed(0)
+    default = torch.get_default_dtype()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warnings.filterwarnings("ignore", ".* encountered in ", RuntimeWarning)  # as the layer does
@@ -113,6 +114,8 @@ def run(torch: Any, program: Program) -> list[Any]:
         except Exception as error:  # noqa: BLE001  # whatever it is, it is compared
             text = (str(error).splitlines() or [""])[0]
             shown.append({"error": type(error).__name__, "message": text})
+        finally:
+            torch.set_default_dtype(default)  # a program may choose another
     lines = [
         f"{one.category.__name__}: {str(one.message).strip().splitlines()[0]}"
         for one in caught

@@ -98,7 +98,8 @@ import torch
 print(__name__, __file__, sys.argv[1:], torch.ones(2))
 """
     done = run_script(tmp_path, source, "--lr", "0.1")
-    assert done.stdout == "__main__ script.py ['--lr', '0.1'] tensor([1., 1.])\n"
+    script = tmp_path / "script.py"  # whole, as Python itself gives it
+    assert done.stdout == f"__main__ {script} ['--lr', '0.1'] tensor([1., 1.])\n"
     assert done.stderr == ""
     assert done.returncode == 0
 

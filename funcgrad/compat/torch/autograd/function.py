@@ -11,10 +11,10 @@ from typing_extensions import override
 from funcgrad.compat.torch.ambient import AmbientTracer
 from funcgrad.compat.torch.autograd_core import as_gradient, conjugated
 from funcgrad.compat.torch.grad_mode import no_grad, set_grad_enabled
-from funcgrad.compat.torch.inplace import attach, check_writable
+from funcgrad.compat.torch.inplace import MULTIPLE, OF_FUNCTION, attach, check_writable
 from funcgrad.compat.torch.node import FREED, SECOND_TIME, Node, make_node
 from funcgrad.compat.torch.state import STATE
-from funcgrad.compat.torch.tensor import Tensor, holder, payload_of
+from funcgrad.compat.torch.tensor import Tensor, forget_view, holder, payload_of
 from funcgrad.core.tracer import Tracer
 from funcgrad.core.wengert import Partials
 
@@ -413,8 +413,9 @@ def apply_plain(
 def _results(
     node: BackwardNode, outputs: Sequence[Any], tensors: Sequence[Tensor], active: bool
 ) -> tuple[Any, ...]:
-    """Attach the node to the results; a tensor that is returned as it came gets a new holder."""
+    """Attach the node; a tensor returned as it came gets a new holder. Views refuse writes."""
     results: list[Any] = []
+    views: list[Tensor] = []
     shapes: list[Any] = []
     places = [number for number, out in enumerate(outputs) if isinstance(out, Tensor)]
     for out in outputs:
@@ -427,7 +428,9 @@ def _results(
         )
         shapes.append((tuple(out._value.shape), out._value.dtype, differentiable))
         dirty = any(out is item for item in node._dirty)
-        if any(out is item for item in tensors) and not dirty:
+        same = not dirty and any(out is item for item in tensors)
+        shared = same or not (dirty or out._base is None)
+        if same:
             copied = holder(out._value if type(out._value) is not np.ndarray else out._array(), out)
             copied._cell = out._cell
             out = copied
@@ -443,7 +446,12 @@ def _results(
                 attach(out, made)
             else:
                 out._node, out._port, out._requires = node, len(results), True
+                if shared:
+                    forget_view(out)
+                    views.append(out)
         results.append(out)
+    for view in views:
+        view._sealed = MULTIPLE if sum(kind for *_, kind in shapes) > 1 else OF_FUNCTION
     node._shapes = tuple(shapes)
     node.outputs = len(outputs)
     if len(places) == 1 and len(outputs) == 1:

@@ -8,6 +8,8 @@ import numpy as np
 
 from funcgrad.compat.torch.autograd import forward_ad
 from funcgrad.compat.torch.autograd_core import grad
+from funcgrad.compat.torch.complexes import view_as_complex
+from funcgrad.compat.torch.constructors import empty
 from funcgrad.compat.torch.creation import made
 from funcgrad.compat.torch.grad_mode import enable_grad
 from funcgrad.compat.torch.tensor import Tensor
@@ -389,11 +391,10 @@ def gradgradcheck(
 def _given_or_random(given: Any, outputs: Iterable[Any]) -> list[Any]:
     if given is not None:
         return list(_tuple_of(given))
-    generator = np.random.Generator(np.random.PCG64(0))
     found = []
     for out in outputs:
-        values = generator.uniform(-1, 1, tuple(out.shape))
-        if out.dtype.is_complex:
-            values = values + 1j * generator.uniform(-1, 1, tuple(out.shape))
-        found.append(made(np.asarray(values), out.dtype).requires_grad_())
+        pairs = (2,) if out.dtype.is_complex else ()
+        kind = out.dtype.to_real() if pairs else out.dtype
+        parts = empty((*out.shape, *pairs), dtype=kind).uniform_(-1, 1)
+        found.append((view_as_complex(parts) if pairs else parts).requires_grad_())
     return found

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from funcgrad.compat.torch.distributions import constraints
 from funcgrad.compat.torch.distributions.names import torch
-from funcgrad.compat.torch.distributions.utils import lazy_property
+from funcgrad.compat.torch.distributions.utils import all_true, lazy_property
 from funcgrad.compat.torch.dtypes import Size
 from funcgrad.compat.torch.tensor import Tensor
 
@@ -71,7 +71,7 @@ class Distribution:
             ):
                 continue  # computed of another, which is checked
             value = getattr(self, name)
-            if not constraint.check(value).all():
+            if not all_true(constraint.check(value)):
                 raise ValueError(
                     f"Expected parameter {name} ({type(value).__name__} of shape "
                     f"{tuple(value.shape)}) of distribution {self!r} to satisfy the constraint "
@@ -220,7 +220,7 @@ class Distribution:
                 stacklevel=3,
             )
             return
-        if not support.check(value).all():
+        if not all_true(support.check(value)):
             raise ValueError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(shape)}) to be "
                 f"within the support ({support!r}) of the distribution {self!r}, but found invalid "

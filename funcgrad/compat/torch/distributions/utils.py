@@ -6,10 +6,14 @@ from collections.abc import Callable
 from numbers import Number
 from typing import Any
 
+import numpy as np
+
 from funcgrad.compat.torch.distributions.names import torch
 from funcgrad.compat.torch.tensor import Tensor
+from funcgrad.core.tracer import plain_value
 
 __all__ = [
+    "all_true",
     "broadcast_all",
     "clamp_probs",
     "euler_constant",
@@ -23,6 +27,11 @@ __all__ = [
 
 euler_constant = 0.57721566490153286060
 """γ, Euler and Mascheroni's constant."""
+
+
+def all_true(tensor: Any) -> bool:
+    """Whether all elements are true; under `vmap`, those of all examples."""
+    return bool(np.all(plain_value(tensor._value)))
 
 
 def broadcast_all(*values: Any) -> tuple[Any, ...]:

@@ -19,7 +19,7 @@ from funcgrad.compat.torch.nn.parameter import Parameter
 from funcgrad.compat.torch.storage import STORAGE_TYPES, TypedStorage, UntypedStorage
 from funcgrad.compat.torch.tensor import Tensor
 
-__all__ = ["USER", "allowed", "build", "call", "check_key", "create", "user_allowed"]
+__all__ = ["USER", "Keys", "allowed", "build", "call", "create", "user_allowed"]
 
 USER: list[Any] = []
 """What `add_safe_globals` was given."""
@@ -27,6 +27,13 @@ USER: list[Any] = []
 KEY_PARTS = 100
 """So many parts a key of a dictionary may have: tuples of tuples can take for ever to hash."""
 
+KEYS_ALIKE = 64
+"""So many different keys of a file may have one hash: a search among n of them takes n steps."""
+
+OWN_HASH = 2**61 - 1
+"""Integers below hash to themselves; multiples of it all to zero."""
+
+LONG_TEXT = 1024
 
 _REBUILDERS = {
     name: getattr(_utils, name)
@@ -79,25 +86,55 @@ def user_allowed() -> dict[str, Any]:
 # --- calls --------------------------------------------------------------------------------------
 
 
-def check_key(key: Any) -> None:
-    """Refuse keys that cannot be hashed, or not in reasonable time.
+class Keys:
+    """What all keys of dictionaries and sets of a file cost.
 
-    Raises:
-        RefusedError: in these cases.
+    Hashing and comparing keys must not take longer than a multiple of the file's length, which a
+    file with keys of equal hashes, or with the same long key again and again, could ask for.
+
+    Args:
+        length: the length of the file.
     """
-    waiting = [key]
-    seen = 0
-    while waiting:
-        one = waiting.pop()
-        seen += 1
-        if isinstance(one, tuple | frozenset):
-            waiting.extend(one)
-        if seen + len(waiting) > KEY_PARTS:
-            raise RefusedError("a key of a dictionary or a set consists of too many parts")
-    try:
-        hash(key)
-    except TypeError as error:
-        raise RefusedError(f"a key of a dictionary or a set is of an {error}") from None
+
+    def __init__(self, length: int) -> None:
+        self.left = 2 * length + 10_000
+        self._first: dict[int, Any] = {}
+        self._more: dict[int, list[Any]] = {}
+
+    def check(self, key: Any) -> None:
+        """Refuse keys that cannot be hashed, or not in reasonable time.
+
+        Raises:
+            RefusedError: in these cases.
+        """
+        kind = type(key)
+        if (kind is str and len(key) < LONG_TEXT) or (kind is int and -OWN_HASH < key < OWN_HASH):
+            return
+        waiting = [key]
+        seen = 0
+        while waiting:
+            one = waiting.pop()
+            seen += 1
+            if isinstance(one, tuple | frozenset):
+                waiting.extend(one)
+            elif isinstance(one, str | bytes):
+                self.left -= len(one) // LONG_TEXT
+            if seen + len(waiting) > KEY_PARTS:
+                raise RefusedError("a key of a dictionary or a set consists of too many parts")
+        self.left -= seen // 2
+        if self.left < 0:
+            raise RefusedError("the keys of dictionaries and sets are longer than the file allows")
+        try:
+            place = hash(key)
+        except TypeError as error:
+            raise RefusedError(f"a key of a dictionary or a set is of an {error}") from None
+        first = self._first.setdefault(place, key)
+        if first is not key and first != key:
+            more = self._more.setdefault(place, [])
+            if key not in more:
+                more.append(key)
+            if len(more) >= KEYS_ALIKE:
+                raise RefusedError("very many keys of dictionaries or sets have the same hash")
 
 
 def _checked_list(args: tuple[Any, ...], what: str) -> list[Any]:
@@ -108,19 +145,19 @@ def _checked_list(args: tuple[Any, ...], what: str) -> list[Any]:
     return args[0]
 
 
-def _set(*args: Any) -> set[Any]:
+def _set(keys: Keys, *args: Any) -> set[Any]:
     items = _checked_list(args, "a set")
     for item in items:
-        check_key(item)
+        keys.check(item)
     return set(items)
 
 
-def _ordered_dict(*args: Any) -> OrderedDict[Any, Any]:
+def _ordered_dict(keys: Keys, *args: Any) -> OrderedDict[Any, Any]:
     pairs = _checked_list(args, "an OrderedDict")
     for pair in pairs:
         if type(pair) not in (list, tuple) or len(pair) != 2:
             raise RefusedError("an OrderedDict is made of pairs")
-        check_key(pair[0])
+        keys.check(pair[0])
     return OrderedDict(pairs)
 
 
@@ -155,7 +192,10 @@ def _bytearray(*args: Any) -> bytearray:
 def _complex(*args: Any) -> complex:
     if len(args) > 2 or not all(type(part) in (float, int) for part in args):
         raise RefusedError("a complex number is made of two numbers")
-    return complex(*args)
+    try:
+        return complex(*args)
+    except OverflowError:
+        raise RefusedError("a complex number is made of an integer that is too large") from None
 
 
 def _size(*args: Any) -> Size:
@@ -173,6 +213,8 @@ def _device(*args: Any) -> device:
     index = args[1] if len(args) == 2 else None
     if not 0 < len(args) < 3 or type(args[0]) is not str or type(index) not in (int, type(None)):
         raise RefusedError("a device is made of its type and its number")
+    if len(args[0]) > 50 or not args[0].isprintable() or not -1 <= (index or 0) < 2**31:
+        raise RefusedError("a device has a name or a number that no device has")
     return device(args[0], index)
 
 
@@ -187,9 +229,7 @@ def _of_type(func: Any, new_type: Any, args: Any, state: Any) -> Any:
 
 def _constructors() -> dict[Any, Callable[..., Any]]:
     return {
-        OrderedDict: _ordered_dict,
         Counter: _counter,
-        set: _set,
         bytearray: _bytearray,
         complex: _complex,
         Size: _size,
@@ -203,6 +243,9 @@ def _constructors() -> dict[Any, Callable[..., Any]]:
 
 CONSTRUCTORS = _constructors()
 """How what a file may name is called: functions that check their arguments."""
+
+OF_KEYS: dict[Any, Callable[..., Any]] = {OrderedDict: _ordered_dict, set: _set}
+"""The same, of functions that check keys."""
 
 
 def _is_users(thing: Any) -> bool:
@@ -218,14 +261,21 @@ def shown(thing: Any) -> str:
     return getattr(thing, "__name__", None) or f"an object of {type(thing)}"
 
 
-def call(function: Any, args: Any) -> Any:
+def call(function: Any, args: Any, keys: Keys) -> Any:
     """REDUCE: the call of an allowed function.
+
+    Args:
+        function: the function.
+        args: its arguments.
+        keys: the keys of the file.
 
     Raises:
         RefusedError: if it is not allowed, or not with these arguments.
     """
     if type(args) is not tuple:
         raise RefusedError(f"a function is called with a tuple, not with {type(args)}")
+    if isinstance(function, type) and function in OF_KEYS:
+        return OF_KEYS[function](keys, *args)
     checked = CONSTRUCTORS.get(function) if _hashable(function) else None
     if checked is None:
         if not _is_users(function):
@@ -268,10 +318,11 @@ def build(thing: Any, state: Any) -> None:
     """
     kind = type(thing)
     if kind is OrderedDict:
+        # NumPy believes an object with `__array_interface__` wherever its memory is said to be.
         if type(state) is not dict or not all(type(name) is str for name in state):
             raise RefusedError("the state of an OrderedDict is a dictionary of its attributes")
         for name in state:
-            if hasattr(OrderedDict, name):
+            if name.startswith("__") or hasattr(OrderedDict, name):
                 raise RefusedError(f"the state of an OrderedDict may not replace {name!r}")
         thing.__dict__.update(state)
         return

@@ -93,6 +93,8 @@ def storage_id(given: tuple[Any, ...], length: int) -> tuple[Any, str, str, int,
     _, named, key, location, count = given[:5]
     if type(key) is not str or type(location) is not str or type(count) is not int or count < 0:
         raise RefusedError("the persistent id of a storage has parts of other types")
+    if not (key + location).isprintable():
+        raise RefusedError("the persistent id of a storage has a text that cannot be printed")
     if named is UntypedStorage:
         return UINT8, key, location, count, 1
     if not isinstance(named, type) or named not in STORAGE_TYPES.values():
@@ -172,7 +174,7 @@ def load_zip(stream: IO[bytes], reading: Reading, mapping: Any = None) -> Any:
         )
     mapped = None if mapping is None else mmap.mmap(stream.fileno(), 0, access=mapping)
     storages = _Storages(reader, reading, mapped)
-    content = bytes(reader.read("data.pkl"))
+    content = reader.pickle() if reading.weights_only else bytes(reader.read("data.pkl"))
     if reading.weights_only:
         if reading.options:
             warnings.warn(

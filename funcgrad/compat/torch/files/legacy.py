@@ -12,6 +12,7 @@ import numpy as np
 from funcgrad.compat.torch.files.archive import Reading, storage_id, swapped
 from funcgrad.compat.torch.files.pickling import Collected, RefusedError, pickled, unpickled
 from funcgrad.compat.torch.files.unpickling import WeightsUnpickler, documented
+from funcgrad.compat.torch.files.zipping import write_all
 from funcgrad.compat.torch.storage import TypedStorage, UntypedStorage, from_bfloat16
 
 __all__ = ["load_legacy", "save_legacy"]
@@ -34,13 +35,13 @@ def save_legacy(
     }
     with open_stream() as stream:
         for head in (MAGIC, PROTOCOL, system):
-            stream.write(pickle.dumps(head, protocol))
-        stream.write(content)
-        stream.write(pickle.dumps(sorted(collected.storages), protocol))
+            write_all(stream, pickle.dumps(head, protocol))
+        write_all(stream, content)
+        write_all(stream, pickle.dumps(sorted(collected.storages), protocol))
         for key in sorted(collected.storages):
             data = collected.storages[key].content()
-            stream.write(struct.pack("=q", data.size // collected.units[key]))
-            stream.write(memoryview(data))
+            write_all(stream, struct.pack("=q", data.size // collected.units[key]))
+            write_all(stream, memoryview(data))
 
 
 class _File:

@@ -128,4 +128,6 @@ def _public() -> dict[int, tuple[str, str]]:
         for name, thing in names.items():
             if callable(thing) and not isinstance(thing, type) and not name.startswith("_"):
                 found[id(thing)] = path, name
+                inner = getattr(thing, "__wrapped__", thing)  # as the layer's modules call it
+                found.setdefault(id(inner), (path, name))
     return found

@@ -1,13 +1,19 @@
 """State dicts as NumPy's `.npz` archives, which any program with NumPy can read."""
 
+import os
+import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
+from pathlib import Path
+from tokenize import TokenError
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile
 
 import numpy as np
 
 from funcgrad.compat.torch.creation import made
 from funcgrad.compat.torch.dtypes import DTYPES
+from funcgrad.compat.torch.files.replacing import replacing
 from funcgrad.compat.torch.storage import from_bfloat16, to_bfloat16
 from funcgrad.compat.torch.tensor import Tensor, plain_array
 
@@ -62,7 +68,12 @@ def save_npz(state_dict: Mapping[str, Tensor], path: Any) -> None:
         arrays[name + MARK if tensor.dtype.name == "bfloat16" else name] = array
     if "file" in arrays or "allow_pickle" in arrays:
         raise ValueError("save_npz: NumPy cannot save an array named 'file' or 'allow_pickle'.")
-    np.savez(path, **arrays)
+    if hasattr(path, "write"):
+        np.savez(path, **arrays)
+        return
+    place = os.fspath(path)
+    with replacing(Path(place if place.endswith(".npz") else f"{place}.npz")) as stream:
+        np.savez(stream, **arrays)
 
 
 def load_npz(path: Any) -> "OrderedDict[str, Tensor]":
@@ -75,16 +86,35 @@ def load_npz(path: Any) -> "OrderedDict[str, Tensor]":
         Tensors by name, each with memory of its own.
 
     Raises:
-        ValueError: if the archive holds Python objects.
+        ValueError: if the archive holds Python objects, or is broken.
         TypeError: if it holds arrays that no tensor can hold, such as text.
     """
+    try:
+        return _loaded(path)
+    # what NumPy and zipfile raise for broken files, of which some cannot be read at all
+    except (BadZipFile, zlib.error, EOFError, RuntimeError, TokenError, MemoryError) as error:
+        why = str(error)[:200] or type(error).__name__
+        raise ValueError(f"load_npz: the archive is broken: {why}") from error
+
+
+def _loaded(path: Any) -> "OrderedDict[str, Tensor]":
     found: OrderedDict[str, Tensor] = OrderedDict()
     arrays: Any = np.load(path, allow_pickle=False)
     if isinstance(arrays, np.ndarray):
         raise TypeError("load_npz: the file is no .npz archive.")
     with arrays:
+        for entry in arrays.zip.infolist():
+            # NumPy writes no others, and bzip2 makes gigabytes of a few hundred bytes
+            if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+                raise ValueError(f"load_npz: {entry.filename[:100]!r} is packed in a way that "
+                                 "NumPy does not write.")  # fmt: skip
         for name in arrays.files:
-            found[name.removesuffix(MARK)] = tensor_of(arrays[name], name.endswith(MARK), name)
+            array, key = arrays[name], name.removesuffix(MARK)
+            if not isinstance(array, np.ndarray):
+                raise TypeError(f"load_npz: {name[:100]!r} is no array.")
+            if key in found:
+                raise ValueError(f"load_npz: there are two arrays of the name {key[:100]!r}.")
+            found[key] = tensor_of(array, name.endswith(MARK), name)
     return found
 
 

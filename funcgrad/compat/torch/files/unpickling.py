@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from funcgrad.compat.torch.files.allowed import (
+    Keys,
     allowed,
     build,
     call,
-    check_key,
     create,
     user_allowed,
 )
@@ -96,6 +96,8 @@ class WeightsUnpickler:
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.left = 2 * len(data) + 10_000
+        self.keys = Keys(len(data))
+        self.warned = False
         self.allowed = allowed()
         self.user = user_allowed()
 
@@ -176,7 +178,8 @@ class WeightsUnpickler:
     def proto(self) -> None:
         """The protocol that the pickle was written with."""
         protocol = self.take(1)[0]
-        if protocol != 2:
+        if protocol != 2 and not self.warned:
+            self.warned = True
             warnings.warn(
                 f"Detected pickle protocol {protocol} in the checkpoint, which was not the default "
                 "pickle protocol used by `torch.load` (2). The weights_only Unpickler might not "
@@ -188,6 +191,8 @@ class WeightsUnpickler:
     def find(self) -> None:
         """GLOBAL: a type, a class or a function from the list."""
         module, name = self.line(), self.line()
+        if not (module + name).isprintable():  # the message of an error must not steer a terminal
+            raise RefusedError(f"the name {module!a}, {name!a} is no name of Python")
         if module in BLOCKED or modern_name(module, name).rpartition(".")[0] in BLOCKED:
             raise _BlockedError(
                 f"Trying to load unsupported GLOBAL {module}.{name} whose module {module} is "
@@ -216,7 +221,7 @@ class WeightsUnpickler:
         """REDUCE: the result of a function from the list."""
         args = self.pop()
         self.spend(args)
-        self.stack.append(call(self.pop(), args))
+        self.stack.append(call(self.pop(), args, self.keys))
 
     def build(self) -> None:
         """BUILD: give attributes."""
@@ -262,7 +267,7 @@ class WeightsUnpickler:
         if len(items) % 2:
             raise RefusedError("a dictionary gets a key without a value")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            check_key(key)
+            self.keys.check(key)
             target[key] = value
 
     def mark(self) -> None:
@@ -361,22 +366,25 @@ OPCODES: dict[int, _Run] = {
 
 
 def global_names(data: bytes) -> list[str]:
-    """Names of all globals of a pickle that are neither allowed nor added by the user."""
+    """Names of all globals of a pickle that are neither allowed nor added by the user.
+
+    Raises:
+        pickle.UnpicklingError: if it takes names from its stack, where they can be hidden.
+    """
     # pickletools is a large module that loading does not need
     import pickletools  # noqa: PLC0415
 
     known = {**allowed(), **user_allowed()}
     found: dict[str, None] = {}
-    texts: list[str] = []
     for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name in ("STACK_GLOBAL", "EXT1", "EXT2", "EXT4"):
+            raise pickle.UnpicklingError(
+                f"Unsupported operand {ord(opcode.code)}: the names of a pickle of protocol 4 "
+                "cannot be listed without running it"
+            )
         if opcode.name in ("GLOBAL", "INST"):
             module, _, name = str(argument).partition(" ")
-        elif opcode.name == "STACK_GLOBAL" and len(texts) > 1:
-            module, name = texts[-2:]
-        else:
-            texts += [argument] if isinstance(argument, str) else []
-            continue
-        path = modern_name(module, name)
-        if path not in known and f"{module}.{name}" not in known:
-            found[path.removeprefix("builtins.")] = None
+            path = modern_name(module, name)
+            if path not in known and f"{module}.{name}" not in known:
+                found[path.removeprefix("builtins.")] = None
     return sorted(found)

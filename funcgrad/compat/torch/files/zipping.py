@@ -10,7 +10,7 @@ from typing import IO, Any, NamedTuple, NoReturn
 
 import numpy as np
 
-__all__ = ["ALIGNMENT", "ZipReader", "ZipWriter", "corrupted"]
+__all__ = ["ALIGNMENT", "ZipReader", "ZipWriter", "corrupted", "write_all"]
 
 ALIGNMENT = 64
 LARGE = 0xFFFFFFFF
@@ -25,6 +25,12 @@ LOCATOR64 = struct.Struct("<4sIQI")
 TEXT, DESCRIBED, ENCRYPTED = 0x800, 0x8, 0x2041
 INFLATED_MOST = 2**26
 """So many bytes may come out of compressed records however small they are."""
+
+PICKLE_MOST, PICKLE_RATIO = 2**17, 32
+"""So many bytes may come out of a compressed pickle, or so many times what it takes in the file.
+
+Each of its bytes can ask for an object of hundreds of bytes; those of weights shrink to a quarter.
+"""
 
 
 class Record(NamedTuple):
@@ -51,6 +57,23 @@ def corrupted(why: str) -> NoReturn:
     )
 
 
+def write_all(stream: Any, data: Any) -> None:
+    """Write all of some bytes: a file without a buffer may take fewer at once.
+
+    Raises:
+        OSError: if the file takes no more.
+    """
+    count = stream.write(data)
+    if type(count) is not int or count == len(data):  # some files do not tell it
+        return
+    view = memoryview(data)
+    while 0 < count < len(view):
+        view = view[count:]
+        count = stream.write(view) or 0
+    if count != len(view):
+        raise OSError(f"the file took {count} bytes of {len(view)}")
+
+
 class ZipWriter:
     """Writes records one after the other; `close` writes the directory.
 
@@ -70,7 +93,7 @@ class ZipWriter:
         self.checksums: list[int] = []
 
     def _put(self, data: Any) -> None:
-        self.stream.write(data)
+        write_all(self.stream, data)
         self.at += len(data)
 
     def write(self, name: str, data: Any) -> None:
@@ -136,7 +159,8 @@ class ZipReader:
 
     def __init__(self, stream: IO[bytes], checked: bool = True) -> None:
         self.stream = stream
-        self.length = stream.seek(0, 2)
+        stream.seek(0, 2)
+        self.length = stream.tell()
         self.records: dict[str, Record] = {}
         self.root = ""
         entries = self._directory()
@@ -217,16 +241,16 @@ class ZipReader:
     def _enter(self, entry: Record) -> None:
         root, slash, name = entry.name.partition("/")
         if not slash:
-            raise RuntimeError(f"file in archive is not in a subdirectory: {entry.name!r}")
+            raise RuntimeError(f"file in archive is not in a subdirectory: {entry.name[:100]!r}")
         if self.root and root != self.root:
             raise RuntimeError(
-                f"file in archive is not in a subdirectory {self.root}/: {entry.name!r}"
+                f"file in archive is not in a subdirectory {self.root[:100]}/: {entry.name[:100]!r}"
             )
         strange = {"..", "", "."} & set(entry.name.removesuffix("/").split("/"))
         if strange or "\\" in name or "\0" in name:
-            corrupted(f"the name {entry.name!r} is a path that PyTorch does not write")
+            corrupted(f"the name {entry.name[:100]!r} is a path that PyTorch does not write")
         if name in self.records:
-            corrupted(f"there are two records of the name {entry.name!r}")
+            corrupted(f"there are two records of the name {entry.name[:100]!r}")
         self.root = root
         self.records[name] = entry
 
@@ -254,7 +278,7 @@ class ZipReader:
         mark, method, name_length, extra_length = found[0], found[3], found[9], found[10]
         name = self._at(entry.at + LOCAL.size, name_length)
         if mark != b"PK\3\4" or name != entry.name.encode() or method != entry.method:
-            corrupted(f"the record {entry.name!r} differs from its entry in the directory")
+            corrupted(f"the record {entry.name[:100]!r} differs from its entry in the directory")
         start: int = entry.at + LOCAL.size + name_length + extra_length
         if start + entry.stored > self.length:
             corrupted("a record is larger than the file")
@@ -271,17 +295,24 @@ class ZipReader:
         else:
             data = self._inflated(entry, start)
         if self.checked and zlib.crc32(data) != entry.crc:
-            corrupted(f"the checksum (CRC-32) of {entry.name!r} does not fit its bytes")
+            corrupted(f"the checksum (CRC-32) of {entry.name[:100]!r} does not fit its bytes")
         return data
+
+    def pickle(self) -> bytes:
+        """The bytes of the pickle, if they are not much more than it takes in the file."""
+        entry = self.record("data.pkl")
+        if entry.method and entry.size > max(PICKLE_MOST, PICKLE_RATIO * entry.stored):
+            corrupted(f"its packed pickle would swell from {entry.stored} to {entry.size} bytes")
+        return bytes(self.read("data.pkl"))
 
     def _inflated(self, entry: Record, start: int) -> Any:
         unpacker = zlib.decompressobj(-15)
         try:
             data = unpacker.decompress(self._at(start, entry.stored), entry.size + 1)
         except zlib.error:
-            corrupted(f"the record {entry.name!r} cannot be unpacked")
+            corrupted(f"the record {entry.name[:100]!r} cannot be unpacked")
         if len(data) != entry.size:
-            corrupted(f"the record {entry.name!r} has not the size that the directory tells")
+            corrupted(f"the record {entry.name[:100]!r} has not the size that the directory tells")
         return np.frombuffer(bytearray(data), np.uint8)
 
 

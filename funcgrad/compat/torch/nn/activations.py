@@ -9,6 +9,7 @@ import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad import nn
+from funcgrad.compat.torch.arguments import refuse
 from funcgrad.compat.torch.dtypes import finfo
 from funcgrad.compat.torch.fast import fast_unary
 from funcgrad.compat.torch.inplace import in_place
@@ -296,7 +297,11 @@ def leaky_relu(
     inplace: bool = False,
 ) -> Any:
     """x where x > 0, else negative_slope · x; the derivative at 0 is the slope."""
-    return (leaky_relu_ if inplace else _leaky_pure)(input, negative_slope)
+    try:
+        return (leaky_relu_ if inplace else _leaky_pure)(input, negative_slope)
+    except AttributeError:
+        refuse("nn.functional.leaky_relu", leaky_relu, input)
+        raise
 
 
 @entered("threshold")

@@ -38,11 +38,31 @@ def _avg(x: Any, *, out: Ints) -> Any:
     lengths = x.shape[x.ndim - axes :]
     for axis, (length, count) in enumerate(zip(lengths, out, strict=True), -axes):
         start, end = _bounds(length, count)
-        places = np.arange(length)
-        inside = (places >= start[:, None]) & (places < end[:, None])
-        x = fnp.moveaxis(fnp.matmul(fnp.moveaxis(x, axis, -1), inside.T.astype(x.dtype)), -1, axis)
+        x = _sums(x, axis, start, end)
         counts = np.multiply.outer(counts, (end - start).astype(x.dtype))
     return x / counts
+
+
+def _sums(x: Any, axis: int, start: Any, end: Any) -> Any:
+    """Sums of windows along an axis; of what lies outside none is read: it may be infinite."""
+    longest = int(np.max(end - start, initial=0))
+    if longest <= 1:
+        return x if len(start) == x.shape[axis] else fnp.take(x, start, axis)
+    length, count = x.shape[axis], len(start)
+    if length % count == 0:
+        at = x.ndim + axis
+        parts = fnp.reshape(x, (*x.shape[:at], count, length // count, *x.shape[at + 1 :]))
+        return fnp.sum(parts, axis=axis)
+    rest = (1,) * (-axis - 1)
+    total: Any = 0
+    for step in range(longest):
+        places = start + step
+        inside = places < end
+        part = fnp.take(x, np.minimum(places, end - 1), axis)
+        if not inside.all():
+            part = fnp.where(inside.reshape(-1, *rest), part, part.dtype.type(0))
+        total = total + part
+    return total
 
 
 def _max(x: Any, *, out: Ints) -> Any:

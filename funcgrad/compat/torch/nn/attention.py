@@ -29,7 +29,14 @@ FUSED = frozenset(("float32", "float64", "float16", "bfloat16"))
 def _safe_softmax(x: Any) -> Any:
     """Softmax along the last axis; 0 in rows that are -inf throughout."""
     nothing = fnp.all(x == -np.inf, axis=-1, keepdims=True)
-    return fnp.where(nothing, 0, nn.softmax(fnp.where(nothing, 0, x), -1))
+    safe = fnp.where(nothing, 0, x)
+    if not x.shape[-1]:
+        return safe
+    known = fnp.isfinite(fnp.max(safe, axis=-1, keepdims=True))  # the core has limits, PyTorch NaN
+    weights = nn.softmax(safe, -1)
+    return fnp.where(
+        nothing, 0, weights * fnp.where(known, x.dtype.type(1), np.nan).astype(x.dtype)
+    )
 
 
 def _attention(query: Any, key: Any, value: Any, *, bias: Any, scale: float) -> Any:

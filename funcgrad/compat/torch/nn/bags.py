@@ -7,8 +7,9 @@ import numpy as np
 import funcgrad.numpy as fnp
 from funcgrad import stop_gradient
 from funcgrad.compat.torch.nn.common import entered, scalar_name, value_of
-from funcgrad.compat.torch.nn.linear import renormalise
+from funcgrad.compat.torch.nn.linear import embedding, renormalise
 from funcgrad.compat.torch.op import Op
+from funcgrad.core.tracer import Tracer
 
 __all__ = ["embedding_bag"]
 
@@ -33,13 +34,27 @@ def _bags(
         rows = rows * factors[:, None]
     shape = (count, weight.shape[1])
     if mode == "max":
-        low = fnp.at(np.full(shape, -np.inf, weight.dtype))[owners].max(rows)
-        return fnp.where(fnp.isinf(low), 0, low)
+        return _largest(rows, owners, shape)
     total = fnp.at(np.zeros(shape, weight.dtype))[owners].add(rows)
     if mode == "sum":
         return total
     sizes = np.maximum(np.bincount(owners, minlength=count), 1).astype(weight.dtype)
     return total / sizes[:, None]
+
+
+def _largest(rows: Any, owners: Any, shape: tuple[int, ...]) -> Any:
+    """The largest elements of the rows of each bag, the first of equal ones."""
+    fixed = stop_gradient(rows)
+    top = fnp.at(np.full(shape, -np.inf, rows.dtype))[owners].max(fixed)
+    count = rows.shape[0]
+    numbers = np.arange(count)[:, None]
+    is_top = (fixed == top[owners]) | (fixed != fixed)  # noqa: PLR0124  # NaN
+    first = fnp.at(np.full(shape, count))[owners].min(fnp.where(is_top, numbers, count))
+    known = first < count
+    if not count:
+        return np.zeros(shape, rows.dtype)
+    found = fnp.take_along_axis(rows, fnp.where(known, first, 0), 0)
+    return fnp.where(known, found, rows.dtype.type(0))
 
 
 bag_op = Op("EmbeddingBagBackward0", _bags)
@@ -125,6 +140,15 @@ def _check(weight: Any, input: Any, factors: Any, mode: str, scaled: bool, spars
         )
 
 
+def _of_rows(rows: Any, factors: Any, mode: str) -> Any:
+    """Bags of one length, from their rows: for indices that a transform maps."""
+    if mode == "max":
+        return rows.max(1).values
+    if factors is not None:
+        rows = rows * factors.unsqueeze(-1)
+    return rows.sum(1) if mode == "sum" else rows.mean(1)
+
+
 @entered("embedding_bag")
 def embedding_bag(
     input: Any,
@@ -155,6 +179,9 @@ def embedding_bag(
         padding_idx: words that take no part.
     """
     factors = per_sample_weights
+    simple = not scale_grad_by_freq and padding_idx is None and max_norm is None
+    if simple and isinstance(input._value, Tracer) and input._value.ndim == 2:
+        return _of_rows(embedding(input, weight), factors, mode)
     _check(weight, input, factors, mode, scale_grad_by_freq, sparse)
     flat, starts = _split(input, offsets, include_last_offset)
     owners = np.searchsorted(starts, np.arange(flat.size), side="right") - 1

@@ -101,7 +101,7 @@ def _simple(op: Op, relu: bool) -> Any:
         cts: Sequence[Any], y: Any, values: Sequence[Any], mask: Sequence[bool]
     ) -> list[Any]:
         ct = cts[0]
-        grad = ct * (y > 0) if relu else ct - ct * y * y
+        grad = np.where(y <= 0, ct.dtype.type(0), ct) if relu else ct - ct * y * y
         return _weights_of(grad, grad, values, mask)
 
     def cell(operands: Sequence[Any]) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad import stop_gradient
+from funcgrad.compat.torch.arguments import outside
 from funcgrad.compat.torch.dtypes import Size, dtype, dtype_of_numpy
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.quick import LinearRule, is_quick, linear_result
@@ -145,7 +146,7 @@ def reduction_of(reduction: str, size_average: Any = None, reduce: Any = None) -
         size_average = True if size_average is None else size_average
         reduce = True if reduce is None else reduce
         reduction = ("mean" if size_average else "sum") if reduce else "none"
-        warnings.warn(_WAS.format(reduction), UserWarning, stacklevel=3)
+        warnings.warn(_WAS.format(reduction), UserWarning, stacklevel=outside())
     check_reduction(reduction)
     return reduction
 
@@ -187,7 +188,7 @@ def warn_of_sizes(input: Any, target: Any) -> None:
             f"size ({Size(input._value.shape)!r}). This will likely lead to incorrect results due "
             "to broadcasting. Please ensure they have the same size.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=outside(),
         )
 
 

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.arguments import outside
 from funcgrad.compat.torch.nn.common import entered
 from funcgrad.compat.torch.nn.correlation import Grid, correlate, spread, weigh
 from funcgrad.compat.torch.nn.padding import pad
 from funcgrad.compat.torch.nn.short import all_plain, short_result, traced_pull
 from funcgrad.compat.torch.nn.window_checks import (
+    check_bias_type,
     check_convolution_types,
     convolved_sizes,
     not_tensors,
@@ -174,7 +176,7 @@ _EVEN = (
 @cache
 def warn_of_even_kernels() -> None:
     """Warn, once in a program, of what "same" may cost."""
-    warnings.warn(_EVEN, UserWarning, stacklevel=5)
+    warnings.warn(_EVEN, UserWarning, stacklevel=outside())
 
 
 def _same(x: Any, kernel: Ints, dilation: Ints, stride: Ints) -> tuple[Any, Ints]:
@@ -217,7 +219,11 @@ def _convolved(
             padding = 0
     padding = sizes_given(name, "padding", 5, padding, axes)
     bias_shape = None if bias is None else bias._value.shape
-    convolved_sizes(name, found, shape, bias_shape, stride, padding, dilation, groups)
+    try:
+        convolved_sizes(name, found, shape, bias_shape, stride, padding, dilation, groups)
+    except RuntimeError:
+        check_bias_type(input, bias)
+        raise
     check_convolution_types(x, weight, bias, flipped=False)
     if single:
         x = x.unsqueeze(0)

@@ -2,19 +2,21 @@
 
 import math
 import warnings
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad.compat.torch import draws as drawn_floats
+from funcgrad.compat.torch.arguments import outside
 from funcgrad.compat.torch.creation import made
 from funcgrad.compat.torch.inplace import check_writable, overwrite
 from funcgrad.compat.torch.mapped_draws import PerExample, as_values
 from funcgrad.compat.torch.mersenne import default_generator
-from funcgrad.compat.torch.nn.common import entered
+from funcgrad.compat.torch.nn.common import entered, scalar_name
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.registry import MODULES
+from funcgrad.compat.torch.state import SETTINGS
 
 __all__ = [
     "alpha_dropout",
@@ -53,20 +55,29 @@ def _finished(x: Any, result: Any, inplace: bool) -> Any:
 def _dropped(x: Any, p: float, training: bool, inplace: bool, *, features: bool = False) -> Any:
     """x · mask / (1 - p)."""
     _check(p)
-    if p == 0 or not training or not x._value.size:
+    if not x._value.size or p == 0 or not training:
         return x
     if inplace:
         check_writable(x)
     if p == 1:
         return _finished(x, x * x.new_zeros(()), inplace)
+    kind = x.dtype
+    if kind.category < 2:
+        _refuse_whole(scalar_name(kind))
     order = () if features else _memory_order(x._value)
     if order:
         shape = tuple([x._value.shape[axis] for axis in order])
-        values = draws.dropout_mask(default_generator(), shape, p, x.dtype.name)
+        values = draws.dropout_mask(default_generator(), shape, p, kind.name)
         values = np.transpose(as_values(values), np.argsort(order))
     else:
-        values = draws.dropout_mask(default_generator(), _shape(x, features), p, x.dtype.name)
-    return _finished(x, x * made(as_values(values), x.dtype), inplace)
+        values = draws.dropout_mask(default_generator(), _shape(x, features), p, kind.name)
+    return _finished(x, x * made(as_values(values), kind), inplace)
+
+
+def _refuse_whole(kind: str) -> NoReturn:
+    """Refuse whole numbers, which the scale would make floating point."""
+    default = scalar_name(SETTINGS.default_dtype)
+    raise RuntimeError(f"result type {default} can't be cast to the desired output type {kind}")
 
 
 def _memory_order(value: Any) -> tuple[int, ...]:
@@ -80,13 +91,15 @@ def _memory_order(value: Any) -> tuple[int, ...]:
 def _alpha(x: Any, p: float, training: bool, inplace: bool, *, features: bool = False) -> Any:
     """A · (x where kept, else -α) + b, with a and b such that mean and variance stay."""
     _check(p)
-    if p == 0 or not training or not x._value.size:
+    if not x._value.size or p == 0 or not training:
         return x
     if inplace:
         check_writable(x)
     if p == 1:
         return _finished(x, x * x.new_zeros(()), inplace)
     kind = x.dtype
+    if kind.category < 2:
+        _refuse_whole(scalar_name(kind) if kind.category else "Long")
     kept = draws.bernoulli(default_generator(), _shape(x, features), 1 - p, kind.name)
     a = 1.0 / math.sqrt((ALPHA * ALPHA * p + 1) * (1 - p))
     shift = (kept - 1) * (ALPHA * a) + ALPHA * a * p
@@ -150,7 +163,7 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
     _check(p)
     rank = input._value.ndim
     if rank not in (3, 4):
-        warnings.warn(_several("dropout2d", 2).format(rank), UserWarning, stacklevel=2)
+        warnings.warn(_several("dropout2d", 2).format(rank), UserWarning, stacklevel=outside())
     if rank == 3:
         warnings.warn(
             "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout "
@@ -159,7 +172,7 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
             "without a batch dimension, i.e. shape (C, H, W). To maintain the 1D channel-wise "
             "dropout behavior, please switch to using dropout1d instead.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=outside(),
         )
     return _dropped(input, p, training, inplace, features=True)
 
@@ -170,7 +183,7 @@ def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
     _check(p)
     rank = input._value.ndim
     if rank not in (4, 5):
-        warnings.warn(_several("dropout3d", 3).format(rank), UserWarning, stacklevel=2)
+        warnings.warn(_several("dropout3d", 3).format(rank), UserWarning, stacklevel=outside())
     if rank != 4:
         return _dropped(input, p, training, inplace, features=True)
     lone = input.unsqueeze_(0) if inplace else input.unsqueeze(0)
@@ -199,7 +212,8 @@ def rrelu(
 ) -> Any:
     """x where x > 0, else s · x: s uniform on [lower, upper) while training, else their mean."""
     if input.dtype.category < 2:
-        raise NotImplementedError("\"leaky_relu_cpu\" not implemented for 'Long'")
+        kernel = "rrelu_with_noise_out_cpu" if training else "leaky_relu_cpu"
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(input.dtype)}'")
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if inplace:

@@ -85,6 +85,7 @@ from funcgrad.compat.torch.nn.fractional import (
 )
 from funcgrad.compat.torch.nn.further import conv_tbc
 from funcgrad.compat.torch.nn.grids import affine_grid, grid_sample
+from funcgrad.compat.torch.nn.grouped import grouped_mm
 from funcgrad.compat.torch.nn.linear import bilinear, embedding, linear, one_hot
 from funcgrad.compat.torch.nn.linear_losses import linear_cross_entropy
 from funcgrad.compat.torch.nn.logit_losses import binary_cross_entropy_with_logits
@@ -199,6 +200,7 @@ __all__ = [
     "glu",
     "grid_sample",
     "group_norm",
+    "grouped_mm",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",

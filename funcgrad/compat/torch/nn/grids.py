@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.arguments import outside
+from funcgrad.compat.torch.indexing import elements
 from funcgrad.compat.torch.nn.common import entered
 from funcgrad.compat.torch.nn.resampling import cubic_weights
 from funcgrad.compat.torch.op import Op
@@ -56,7 +58,7 @@ def _picked(x: Any, places: list[Any]) -> Any:
     for place, length in zip(places, lengths, strict=True):
         known = known & (place >= 0) & (place < length)
         index.append(fnp.where(known, fnp.clip(place, 0, length - 1), 0).astype(np.int64))
-    values = fnp.moveaxis(x, 1, -1)[(rows, *index)]
+    values = elements(fnp.moveaxis(x, 1, -1), (rows, *index))
     return fnp.moveaxis(fnp.where(fnp.expand_dims(known, -1), values, 0), -1, 1)
 
 
@@ -142,7 +144,7 @@ def grid_sample(
             f"'reflection', but got: '{padding_mode}'"
         )
     if align_corners is None:
-        warnings.warn(CORNERS, UserWarning, stacklevel=2)
+        warnings.warn(CORNERS, UserWarning, stacklevel=outside())
     rank = input._value.ndim
     if rank not in (4, 5) or grid._value.ndim != rank:
         raise RuntimeError(
@@ -169,7 +171,7 @@ def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Any
     if theta.dtype.category != 2:
         raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
     if align_corners is None:
-        warnings.warn(CORNERS, UserWarning, stacklevel=2)
+        warnings.warn(CORNERS, UserWarning, stacklevel=outside())
     sizes = tuple(int(n) for n in size)
     wanted = (len(sizes) - 2, len(sizes) - 1)
     if theta._value.ndim != 3 or theta._value.shape[1:] != wanted:

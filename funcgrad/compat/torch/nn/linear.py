@@ -7,6 +7,7 @@ import numpy as np
 import funcgrad.numpy as fnp
 from funcgrad import stop_gradient
 from funcgrad.compat.torch.added_products import addmm
+from funcgrad.compat.torch.arguments import kind_of, refuse
 from funcgrad.compat.torch.creation import made
 from funcgrad.compat.torch.dtypes import DTYPES
 from funcgrad.compat.torch.grad_mode import no_grad
@@ -86,6 +87,9 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     except RuntimeError:
         _check_types(input, weight, bias)
         raise
+    except (AttributeError, TypeError):
+        refuse("nn.functional.linear", linear, input, weight, bias)
+        raise
     return result.view(*shape[:-1], weight._value.shape[0])
 
 
@@ -99,7 +103,7 @@ def _refuse(function: str, *given: tuple[str, Any]) -> NoReturn:
         if not isinstance(value, Tensor):
             raise TypeError(
                 f"{function}(): argument '{word}' (position {place}) must be Tensor, not "
-                f"{type(value).__name__}"
+                f"{kind_of(value)}"
             )
     raise TypeError(f"{function}(): the arguments must be tensors")
 
@@ -177,8 +181,7 @@ def _check_indices(input: Any, weight: Any) -> None:
     """
     if not isinstance(input, Tensor):
         raise TypeError(
-            "embedding(): argument 'indices' (position 2) must be Tensor, not "
-            f"{type(input).__name__}"
+            f"embedding(): argument 'indices' (position 2) must be Tensor, not {kind_of(input)}"
         )
     kind = input.dtype
     if kind.name not in ("int64", "int32"):

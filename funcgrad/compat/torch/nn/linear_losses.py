@@ -72,8 +72,8 @@ def linear_cross_entropy(
         logits = linear(input, linear_weight, linear_bias)
     else:
         length = math.prod(out)
-        flat = linear_weight.view(length, input._value.shape[-1])
-        bias = None if linear_bias is None else linear_bias.view(length)
+        flat = linear_weight.reshape(length, input._value.shape[-1])
+        bias = None if linear_bias is None else linear_bias.reshape(length)
         logits = linear(input, flat, bias).view(input._value.shape[0], *out)
     return cross_entropy(
         logits, target, weight, ignore_index=ignore_index, reduction=reduction,

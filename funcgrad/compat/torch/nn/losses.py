@@ -9,6 +9,7 @@ import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad import nn, stop_gradient
+from funcgrad.compat.torch.arguments import outside
 from funcgrad.compat.torch.constructors import ones_like
 from funcgrad.compat.torch.dtypes import Size
 from funcgrad.compat.torch.grad_mode import no_grad
@@ -30,6 +31,7 @@ from funcgrad.compat.torch.nn.short import are_plain, short_loss
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.outputs import only
 from funcgrad.compat.torch.shapes import broadcast_tensors
+from funcgrad.core.tracer import plain_value
 
 __all__ = [
     "binary_cross_entropy",
@@ -224,7 +226,7 @@ def binary_cross_entropy(
                 f"Found dtype {scalar_name(tensor.dtype)} but expected {scalar_name(input.dtype)}"
             )
     not_differentiable("binary_cross_entropy", "weight", weight)
-    plain = input.detach()
+    plain = plain_value(input._value)
     if not bool(((plain >= 0) & (plain <= 1)).all()):
         raise RuntimeError("all elements of input should be between 0 and 1")
     return bce_op(input, target, weight=value_of(weight), reduction=reduction)
@@ -250,7 +252,7 @@ def kl_div(
     if size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
     elif reduction == "mean":
-        warnings.warn(_BATCHMEAN, UserWarning, stacklevel=2)
+        warnings.warn(_BATCHMEAN, UserWarning, stacklevel=outside())
     batchmean = reduction == "batchmean"
     if batchmean:
         reduction = "sum"

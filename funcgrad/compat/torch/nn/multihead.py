@@ -4,6 +4,7 @@ import math
 import warnings
 from typing import Any, NamedTuple
 
+from funcgrad.compat.torch.arguments import outside
 from funcgrad.compat.torch.constructors import zeros, zeros_like
 from funcgrad.compat.torch.joining import cat
 from funcgrad.compat.torch.nn.attention import scaled_dot_product_attention
@@ -52,7 +53,7 @@ def as_float_mask(
             f"Support for mismatched {name} and {other_name} is deprecated. Use same type for both "
             "instead.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=outside(),
         )
     if is_float:
         return mask

@@ -292,7 +292,7 @@ def batch_norm(
         for what in ("running_mean", "running_var"):
             not_differentiable("native_batch_norm", what, named[what])
     elif not training:
-        function = partial(_batch_norm, mean=mean, variance=variance, eps=eps)
+        function = partial(_batch_norm, eps=eps)
         return by_given(batch_norm_op, function, operands, mean, variance, eps)
     if not training:
         return batch_norm_op(*operands, mean=mean, variance=variance, eps=eps)

@@ -104,7 +104,7 @@ class _Sums:
 
 def _state_cotangent(ct: Any, h: Any) -> Any:
     """The cotangent of the last state, in memory of its own."""
-    return np.zeros(h.shape, h.dtype) if ct is None else np.array(ct)
+    return np.zeros(h.shape, h.dtype) if ct is None else np.array(ct, order="C")
 
 
 def _moved(previous: Any, count: int, first: Any) -> Any:
@@ -155,7 +155,8 @@ def _simple(relu: bool) -> Kernel:
         wanted: tuple[bool, ...],
     ) -> tuple[Any, ...]:
         ct, ct_last = cts[:2]
-        grad = (y > 0).astype(y.dtype) if relu else 1 - y * y
+        grad = np.empty_like(y) if relu else 1 - y * y
+        off = y <= 0 if relu else None
         dh = _state_cotangent(ct_last, h)
         u = np.ascontiguousarray(weights.u)
         dot, multiply = np.dot, np.multiply
@@ -164,7 +165,11 @@ def _simple(relu: bool) -> Kernel:
             if ct is not None:
                 state += ct[start:stop]
             step = grad[start:stop]
-            multiply(step, state, step)
+            if off is None:
+                multiply(step, state, step)
+            else:  # no product with 0: a cotangent may be infinite
+                step[...] = state
+                np.copyto(step, 0, where=off[start:stop])
             dot(step, u, state)
         sums = _Sums(x, weights, wanted)
         total = steps.total

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.arguments import outside
 from funcgrad.compat.torch.nn.adaptive_pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -304,7 +305,7 @@ def _warn(old: str) -> None:
     warnings.warn(
         f"`nn.functional.{old}` is deprecated. Use `nn.functional.interpolate` instead.",
         UserWarning,
-        stacklevel=3,
+        stacklevel=outside(),
     )
 
 

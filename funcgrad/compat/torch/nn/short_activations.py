@@ -38,6 +38,6 @@ def short_hardtanh(op: Op, x: Any, low: Any, high: Any) -> Any:
     v = x._value
 
     def pull(ct: Any, v: Any) -> Any:
-        return ct * ((v > low) & (v < high))
+        return np.where((v > low) & (v < high), ct, ct.dtype.type(0))
 
     return _result(op, x, np.clip(v, low, high), v, pull, low=low, high=high)

@@ -6,6 +6,7 @@ from typing import Any
 
 from funcgrad import nn
 from funcgrad.compat.torch import sums
+from funcgrad.compat.torch.arguments import outside
 from funcgrad.compat.torch.constructors import empty_like, zeros_like
 from funcgrad.compat.torch.dtypes import dtype
 from funcgrad.compat.torch.nn.common import entered
@@ -29,7 +30,7 @@ def _axis(name: str, x: Tensor, dim: int | None) -> int:
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include "
         "dim=X as an argument.",
         UserWarning,
-        stacklevel=3,
+        stacklevel=outside(),
     )
     return 0 if x._value.ndim in (0, 1, 3) else 1
 

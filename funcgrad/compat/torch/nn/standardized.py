@@ -5,6 +5,7 @@ are (c - mean(c) - x̂ mean(c x̂)) / √(variance + eps) of x, Σ ct x̂ of w, 
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -210,8 +211,10 @@ def by_batch(
 def by_given(
     op: Any, function: Function, operands: tuple[Any, ...], mean: Any, variance: Any, eps: float
 ) -> Any:
-    """By given statistics of each channel."""
+    """By given statistics of each channel, which may be written to afterwards."""
     x, w, b = _values(operands)
+    mean, variance = mean.copy(), variance.copy()
+    function = partial(function, mean=mean, variance=variance)
     of = _Channels(x.shape, x.dtype)
     spread = of.spread
     factor = 1 / np.sqrt(variance + eps)
@@ -219,13 +222,12 @@ def by_given(
     v = x.reshape(of.shape)
     y = v * spread(scale)
     y += spread(-mean * scale if b is None else b - mean * scale)
-    middle = mean.copy()
 
     def parts_of(ct: Any, mask: tuple[bool, ...]) -> tuple[Any, ...]:
         c = ct.reshape(of.shape)
         dx = (c * spread(scale)).reshape(x.shape) if mask[0] else None
         db = of.sums(c) if mask[1] or mask[2] else None
-        dw = (of.dots(c, v) - middle * db) * factor if mask[1] else None
+        dw = (of.dots(c, v) - mean * db) * factor if mask[1] else None
         return dx, dw, db
 
     return _finished(op, "NativeBatchNorm", operands, y.reshape(x.shape), function, parts_of)

@@ -9,27 +9,36 @@ import funcgrad.numpy as fnp
 from funcgrad import stop_gradient
 from funcgrad.compat.torch.nn.common import entered, floats, numbers, scalar_name, value_of
 from funcgrad.compat.torch.op import Op
+from funcgrad.core.tracer import Tracer, plain_value
 
 __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
 
 Ints = tuple[int, ...]
 
 
-def _unpool(x: Any, *, places: Any, size: Ints) -> Any:
+def _unpool(x: Any, places: Any, *, size: Ints) -> Any:
     """Zeros, but x at its places in each image."""
     lead = x.shape[: x.ndim - len(size)]
     count = math.prod(lead)
     flat = fnp.reshape(x, (count, math.prod(x.shape[len(lead) :])))
     rows = np.arange(count)[:, None]
     zeros = np.zeros((count, math.prod(size)), x.dtype)
-    flat_places = np.reshape(places, (count, math.prod(x.shape[len(lead) :])))
+    flat_places = fnp.reshape(places, (count, math.prod(x.shape[len(lead) :])))
     full = fnp.at(zeros)[rows, flat_places].set(flat)
-    taken = np.zeros(zeros.shape, bool)
-    taken[rows, flat_places] = True
-    if np.count_nonzero(taken) < flat_places.size:  # the last one stays, but all get its derivative
+    if not _all_differ(rows, flat_places, zeros.shape):
+        # The last one stays, but all get its derivative.
         total = fnp.at(zeros)[rows, flat_places].add(flat)
         full = stop_gradient(full) + (total - stop_gradient(total))
     return fnp.reshape(full, (*lead, *size))
+
+
+def _all_differ(rows: Any, places: Any, shape: Ints) -> bool:
+    """Whether places of a row are known to be different."""
+    if isinstance(places, Tracer):
+        return False
+    taken = np.zeros(shape, bool)
+    taken[rows, places] = True
+    return int(np.count_nonzero(taken)) == int(places.size)
 
 
 unpool_ops = {
@@ -102,7 +111,7 @@ def _check(axes: int, x: Any, indices: Any, size: Ints, stride: Ints) -> None:
                 f"for non-batch dimensions, but got {list(shape)} with dimension {axis} being "
                 "empty."
             )
-    places, count = value_of(indices), math.prod(size)
+    places, count = plain_value(value_of(indices)), math.prod(size)
     outside = (places < 0) | (places >= count)
     if np.any(outside):
         last = int(places[outside][-1])
@@ -126,11 +135,14 @@ def _public(axes: int) -> Any:
         steps = kernel if stride is None else numbers(stride, axes)
         size = _size(axes, input, kernel, steps, around, output_size)
         _check(axes, input, indices, size, steps)
+        wide = input.unsqueeze(-1) if axes == 1 else input
+        op, whole = unpool_ops[max(axes, 2)], (*size, 1) if axes == 1 else size
         places = value_of(indices)
-        if axes == 1:
-            wide = input.unsqueeze(-1)
-            return unpool_ops[2](wide, places=places, size=(*size, 1)).squeeze(-1)
-        return unpool_ops[axes](input, places=places, size=size)
+        if isinstance(places, Tracer):
+            result = op(wide, indices, size=whole)
+        else:
+            result = op(wide, places=places, size=whole)
+        return result.squeeze(-1) if axes == 1 else result
 
     unpool.__name__ = unpool.__qualname__ = f"max_unpool{axes}d"
     return entered(unpool.__name__)(unpool)

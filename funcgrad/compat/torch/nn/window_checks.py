@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NoReturn
 
+from funcgrad.compat.torch.arguments import kind_of
 from funcgrad.compat.torch.nn.common import scalar_name
 
 __all__ = [
+    "check_bias_type",
     "check_columns",
     "check_columns_of",
     "check_convolution_types",
@@ -266,12 +268,18 @@ def _refuse_extra(extra: Ints, stride: Ints, dilation: Ints) -> NoReturn:
     )
 
 
-def check_convolution_types(x: Any, weight: Any, bias: Any, *, flipped: bool) -> None:
-    """Refuse an input and parameters of different types."""
-    if bias is not None and not flipped and bias.dtype is not x.dtype:
+def check_bias_type(x: Any, bias: Any) -> None:
+    """Refuse a bias of another type than the input."""
+    if bias is not None and bias.dtype is not x.dtype:
         raise RuntimeError(
             f"Input type ({x.dtype.c_name}) and bias type ({bias.dtype.c_name}) should be the same"
         )
+
+
+def check_convolution_types(x: Any, weight: Any, bias: Any, *, flipped: bool) -> None:
+    """Refuse an input and parameters of different types."""
+    if not flipped:
+        check_bias_type(x, bias)
     if weight.dtype is not x.dtype:
         raise RuntimeError(
             f"expected scalar type {scalar_name(x.dtype)} but found {scalar_name(weight.dtype)}"
@@ -283,11 +291,11 @@ def not_tensors(name: str, *given: Any) -> TypeError:
     if "transpose" in name:
         place = 1 if not hasattr(given[0], "_value") else 2
         word = ("input", "weight")[place - 1]
-        found = type(given[place - 1]).__name__
+        found = kind_of(given[place - 1])
         return TypeError(
             f"{name}(): argument '{word}' (position {place}) must be Tensor, not {found}"
         )
-    shown = ", ".join(type(one).__name__ for one in given)
+    shown = ", ".join(map(kind_of, given))
     return TypeError(
         f"{name}() received an invalid combination of arguments - got ({shown}), but expected one "
         "of:\n * (Tensor input, Tensor weight, Tensor bias = None, tuple of ints stride, tuple of "

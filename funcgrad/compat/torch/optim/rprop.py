@@ -28,10 +28,10 @@ def _moved(
     if sign < 0:
         g = -g
     kept = g * before
-    factor = xp.where(kept > 0, grow, xp.where(kept < 0, shrink, 1.0 + 0 * kept))
+    factor = xp.where(kept > 0, grow, xp.where(kept < 0, shrink, 1.0 + 0 * length))
     xp.copyto(length, xp.clip(length * factor, least, most))
-    g = xp.where(kept < 0, 0 * g, g)
-    p -= xp.sign(g) * length
+    g = xp.where(kept < 0, 0 * length, g)
+    p -= xp.where(g == g, xp.sign(g), 0 * length) * length  # noqa: PLR0124  # NaN: no step
     xp.copyto(before, g)
 
 

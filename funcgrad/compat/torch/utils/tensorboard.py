@@ -1,4 +1,4 @@
-"""`torch.utils.tensorboard` is not here: asking for its names says why, and what to do."""
+"""`torch.utils.tensorboard` is not here: asking for its writers says why, and what to do."""
 
 from typing import NoReturn
 
@@ -6,6 +6,6 @@ from funcgrad.compat.torch.modules import ABSENT
 
 
 def __getattr__(name: str) -> NoReturn:
-    if name.startswith("__"):
+    if name not in ("FileWriter", "RecordWriter", "SummaryWriter"):
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     raise ModuleNotFoundError(ABSENT["torch.utils.tensorboard"], name="torch.utils.tensorboard")

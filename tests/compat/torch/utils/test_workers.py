@@ -175,7 +175,8 @@ class Ones:
     def __getitem__(self, i):
         return [1.0] * 20000
 
-iterators = [iter(DataLoader(Ones(), num_workers=2)) for _ in range(2)]
+options = {"num_workers": 2, "multiprocessing_context": "fork"}
+iterators = [iter(DataLoader(Ones(), **options)) for _ in range(2)]
 for iterator in iterators:
     next(iterator)
 print(*[one.process.pid for iterator in iterators for one in iterator._pool.workers], flush=True)

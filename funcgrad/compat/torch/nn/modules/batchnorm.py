@@ -18,6 +18,7 @@ from funcgrad.compat.torch.nn.parameter import (
     is_lazy,
 )
 from funcgrad.compat.torch.randomness import INT64
+from funcgrad.compat.torch.registry import expose
 
 __all__ = [
     "BatchNorm1d",
@@ -27,6 +28,7 @@ __all__ = [
     "LazyBatchNorm2d",
     "LazyBatchNorm3d",
     "SyncBatchNorm",
+    "replace_all_batch_norm_modules_",
 ]
 
 
@@ -298,3 +300,21 @@ class SyncBatchNorm(_BatchNorm):
         for name, child in module.named_children():
             converted.add_module(name, cls.convert_sync_batchnorm(child, process_group))
         return converted
+
+
+def replace_all_batch_norm_modules_(root: Any) -> Any:
+    """Let every batch normalisation of a module keep no statistics, so that `vmap` can map it.
+
+    Args:
+        root: changed in place, and returned.
+    """
+    for module in root.modules():
+        if isinstance(module, _BatchNorm) and module.track_running_stats:
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root
+
+
+expose(
+    "replace_all_batch_norm_modules_", replace_all_batch_norm_modules_, method=False, module="func"
+)

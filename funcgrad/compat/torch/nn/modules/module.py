@@ -11,6 +11,8 @@ from typing import Any
 
 from typing_extensions import override
 
+from funcgrad.compat.torch.arguments import FAILURES
+from funcgrad.compat.torch.guarding import traced_back
 from funcgrad.compat.torch.nn.modules.conversion import Converting
 from funcgrad.compat.torch.nn.modules.hooks import (
     GLOBAL,
@@ -126,9 +128,15 @@ class Module(Tree, Hooked, Stateful, Converting):
             raise AttributeError(
                 f"'{type(self).__name__}' object has no attribute '{error.args[0]}'"
             ) from None
-        if hooked:
-            return hooked_call(self, args, kwargs)
-        return self.forward(*args, **kwargs)
+        try:
+            if hooked:
+                return hooked_call(self, args, kwargs)
+            return self.forward(*args, **kwargs)
+        except FAILURES as error:
+            found = traced_back(error)
+            if found is None:
+                raise
+            raise found from None
 
     def compile(self, *_args: Any, **_kwargs: Any) -> None:
         """Nothing: modules run as they are."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from funcgrad.compat.torch.grad_mode import is_grad_enabled
 from funcgrad.compat.torch.nn.activations import gelu, relu
 from funcgrad.compat.torch.nn.modules.activation import GELU, ReLU
 from funcgrad.compat.torch.nn.modules.dropout import Dropout
@@ -35,10 +36,6 @@ class _Feeding(Module):
     """What both kinds of layers have: two linear maps with an activation between."""
 
     __constants__ = ["norm_first"]  # noqa: RUF012  # PyTorch's name and type
-
-    def _ff_block(self, x: Any, dropout: Any) -> Any:
-        inner = self.dropout(self.activation(self.linear1(x)))
-        return dropout(self.linear2(inner))
 
     @override
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -121,24 +118,54 @@ class TransformerEncoderLayer(_Feeding):
             src_key_padding_mask, "src_key_padding_mask", src.dtype, src_mask, "src_mask"
         )
         mask = as_float_mask(src_mask, "src_mask", src.dtype)
-        x = src
+        active = [] if self.training else [one for one in self.modules() if one.training]
+        if not active or not self._is_fused(src):
+            return self._layer(src, mask, padding, is_causal)
+        try:
+            for one in active:
+                one.training = False
+            return self._layer(src, mask, padding, is_causal)
+        finally:
+            for one in active:
+                one.training = True
+
+    def _layer(self, x: Any, mask: Any, padding: Any, is_causal: bool) -> Any:
         if self.norm_first:
             x = x + self._sa_block(self.norm1(x), mask, padding, is_causal)
-            return x + self._ff_block(self.norm2(x), self.dropout2)
+            return x + self._ff_block(self.norm2(x))
         x = self.norm1(x + self._sa_block(x, mask, padding, is_causal))
-        return self.norm2(x + self._ff_block(x, self.dropout2))
+        return self.norm2(x + self._ff_block(x))
 
-    def _sa_block(self, x: Any, mask: Any, padding: Any, is_causal: bool) -> Any:
+    def _is_fused(self, src: Any) -> bool:
+        """Whether PyTorch evaluates the layer in one piece, which leaves no dropout active."""
+        attention = self.self_attn
+        return (
+            src.dim() == 3
+            and attention.batch_first
+            and attention.in_proj_bias is not None
+            and attention.num_heads % 2 == 0
+            and self.activation_relu_or_gelu != 0
+            and self.norm1.eps == self.norm2.eps
+            and not any(one._forward_hooks or one._forward_pre_hooks for one in self.modules())
+            and not (is_grad_enabled() and any(p.requires_grad for p in (src, *self.parameters())))
+        )
+
+    def _sa_block(
+        self, x: Any, attn_mask: Any, key_padding_mask: Any, is_causal: bool = False
+    ) -> Any:
         found = self.self_attn(
             x,
             x,
             x,
-            attn_mask=mask,
-            key_padding_mask=padding,
+            attn_mask=attn_mask,
+            key_padding_mask=key_padding_mask,
             need_weights=False,
             is_causal=is_causal,
         )
         return self.dropout1(found[0])
+
+    def _ff_block(self, x: Any) -> Any:
+        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
 
 
 class TransformerDecoderLayer(_Feeding):
@@ -216,22 +243,30 @@ class TransformerDecoderLayer(_Feeding):
             tgt_is_causal: a hint that `tgt_mask` is the causal one.
             memory_is_causal: likewise for `memory_mask`.
         """
-        own = {"attn_mask": tgt_mask, "key_padding_mask": tgt_key_padding_mask,
-               "is_causal": tgt_is_causal}  # fmt: skip
-        other = {"attn_mask": memory_mask, "key_padding_mask": memory_key_padding_mask,
-                 "is_causal": memory_is_causal}  # fmt: skip
+        own = (tgt_mask, tgt_key_padding_mask, tgt_is_causal)
+        other = (memory_mask, memory_key_padding_mask, memory_is_causal)
         x = tgt
         if self.norm_first:
-            x = x + self._sa_block(self.norm1(x), own)
-            x = x + self._mha_block(self.norm2(x), memory, other)
-            return x + self._ff_block(self.norm3(x), self.dropout3)
-        x = self.norm1(x + self._sa_block(x, own))
-        x = self.norm2(x + self._mha_block(x, memory, other))
-        return self.norm3(x + self._ff_block(x, self.dropout3))
+            x = x + self._sa_block(self.norm1(x), *own)
+            x = x + self._mha_block(self.norm2(x), memory, *other)
+            return x + self._ff_block(self.norm3(x))
+        x = self.norm1(x + self._sa_block(x, *own))
+        x = self.norm2(x + self._mha_block(x, memory, *other))
+        return self.norm3(x + self._ff_block(x))
 
-    def _sa_block(self, x: Any, masks: dict[str, Any]) -> Any:
-        return self.dropout1(self.self_attn(x, x, x, need_weights=False, **masks)[0])
+    def _sa_block(
+        self, x: Any, attn_mask: Any, key_padding_mask: Any, is_causal: bool = False
+    ) -> Any:
+        masks = {"attn_mask": attn_mask, "key_padding_mask": key_padding_mask}
+        found = self.self_attn(x, x, x, need_weights=False, is_causal=is_causal, **masks)
+        return self.dropout1(found[0])
 
-    def _mha_block(self, x: Any, memory: Any, masks: dict[str, Any]) -> Any:
-        found = self.multihead_attn(x, memory, memory, need_weights=False, **masks)
+    def _mha_block(
+        self, x: Any, mem: Any, attn_mask: Any, key_padding_mask: Any, is_causal: bool = False
+    ) -> Any:
+        masks = {"attn_mask": attn_mask, "key_padding_mask": key_padding_mask}
+        found = self.multihead_attn(x, mem, mem, need_weights=False, is_causal=is_causal, **masks)
         return self.dropout2(found[0])
+
+    def _ff_block(self, x: Any) -> Any:
+        return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))

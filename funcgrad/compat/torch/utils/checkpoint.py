@@ -11,11 +11,22 @@ from funcgrad.compat.torch.autograd.graph import saved_tensors_hooks
 from funcgrad.compat.torch.autograd_core import backward
 from funcgrad.compat.torch.grad_mode import enable_grad
 from funcgrad.compat.torch.randomness import get_rng_state, set_rng_state
-from funcgrad.compat.torch.registry import expose
 from funcgrad.compat.torch.state import STATE
 from funcgrad.compat.torch.tensor import Tensor
 
-__all__ = ["checkpoint", "checkpoint_sequential"]
+__all__ = [
+    "CheckpointError",
+    "CheckpointFunction",
+    "check_backward_validity",
+    "checkpoint",
+    "checkpoint_sequential",
+    "detach_variable",
+    "get_device_states",
+    "noop_context_fn",
+    "set_checkpoint_debug_enabled",
+    "set_checkpoint_early_stop",
+    "set_device_states",
+]
 
 Contexts = Callable[[], tuple[AbstractContextManager[Any], AbstractContextManager[Any]]]
 
@@ -400,19 +411,3 @@ class _Chain:
         for function in self.functions:
             value = function(value)
         return value
-
-
-for _object in (
-    CheckpointError,
-    CheckpointFunction,
-    check_backward_validity,
-    checkpoint,
-    checkpoint_sequential,
-    detach_variable,
-    get_device_states,
-    noop_context_fn,
-    set_checkpoint_debug_enabled,
-    set_checkpoint_early_stop,
-    set_device_states,
-):
-    expose(_object.__name__, _object, method=False, module="utils.checkpoint")
