@@ -146,7 +146,9 @@ def _needs_guard(function: Any, label: str) -> bool:
     return (
         type(function) is FunctionType
         and label not in UNGUARDED
-        and not function.__module__.endswith((".fast", ".entering", ".serialization"))
+        and not function.__module__.endswith(
+            (".fast", ".entering", ".formatting", ".serialization")
+        )
         and not hasattr(function, "explains")
     )
 

@@ -105,6 +105,8 @@ def run(torch: Any, program: Program) -> list[Any]:
         "__name__": "__main__",
     }  # fmt: skip
     torch.manual_seed(0)
+    # PyTorch's own test tools, which other tests import, switch this off for the whole process.
+    torch.distributions.Distribution.set_default_validate_args(True)
     default = torch.get_default_dtype()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
