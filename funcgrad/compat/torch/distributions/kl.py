@@ -80,8 +80,3 @@ def kl_divergence(p: Distribution, q: Distribution) -> Any:
 def infinite_like(tensor: Any) -> Any:
     """Infinities of the shape of a tensor."""
     return tensor.new_full(tensor.shape, math.inf)
-
-
-def xlogx(tensor: Any) -> Any:
-    """x log x, 0 for x = 0."""
-    return tensor.xlogy(tensor)

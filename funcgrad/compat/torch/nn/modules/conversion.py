@@ -57,7 +57,7 @@ class Converting:
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """Convert in place: `to(dtype)`, `to(device, dtype)`, `to(tensor)`; integers stay."""
-        kind, where, changed = _asked(args, kwargs)
+        kind, where = _asked(args, kwargs)
         if kind is not None and kind.category < 2:
             raise TypeError(
                 "nn.Module.to only accepts floating point or complex dtypes, but got desired "
@@ -76,7 +76,7 @@ class Converting:
             if tensor.is_meta and where is not None and where.type != "meta":
                 raise NotImplementedError(NO_DATA)
             wanted = kind if tensor.dtype.category >= 2 else None
-            return tensor.to(where, wanted, *changed)
+            return tensor.to(where, wanted)
 
         return self._apply(convert)
 
@@ -135,10 +135,8 @@ def take_values(tensor: Any, source: Any) -> None:
         tensor._base, tensor._path = None, ()
 
 
-def _asked(
-    args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[dtype | None, Any, tuple[bool, ...]]:
-    """Type, device and flags that the arguments of `to` ask for."""
+def _asked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dtype | None, Any]:
+    """Type and device that the arguments of `to` ask for."""
     kind: Any = kwargs.get("dtype")
     where: Any = kwargs.get("device")
     if "tensor" in kwargs:
@@ -155,4 +153,4 @@ def _asked(
             raise TypeError(f"to() received an invalid combination of arguments - got ({named})")
         else:
             where = arg
-    return kind, None if where is None else check_device(where), ()
+    return kind, None if where is None else check_device(where)

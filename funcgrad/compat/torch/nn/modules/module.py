@@ -45,8 +45,6 @@ __all__ = [
     "register_module_parameter_registration_hook",
 ]
 
-new = object.__new__
-
 
 class Module(Tree, Hooked, Stateful, Converting):
     """A part of a network: a function that owns parameters, buffers and further modules.
@@ -70,7 +68,6 @@ class Module(Tree, Hooked, Stateful, Converting):
     dump_patches: bool = False
     _version: int = 1
     call_super_init: bool = False
-    _compiled_call_impl: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not self.call_super_init:
@@ -140,9 +137,6 @@ class Module(Tree, Hooked, Stateful, Converting):
 
     def compile(self, *_args: Any, **_kwargs: Any) -> None:
         """Nothing: modules run as they are."""
-
-    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
-        return Module.__call__(self, *args, **kwargs)
 
     # --- attributes -----------------------------------------------------------------------
 

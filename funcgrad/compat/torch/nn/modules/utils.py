@@ -28,16 +28,6 @@ def _reverse_repeat_tuple(t: Sequence[Any], n: int) -> tuple[Any, ...]:
     return tuple(x for x in reversed(t) for _ in range(n))
 
 
-def _list_with_default(out_size: Any, defaults: Sequence[int]) -> Any:
-    """A size whose `None` entries are those of the last axes."""
-    if isinstance(out_size, int):
-        return out_size
-    if len(defaults) <= len(out_size):
-        raise ValueError(f"Input dimension should be at least {len(out_size) + 1}")
-    ends = defaults[-len(out_size) :]
-    return [size if size is not None else end for size, end in zip(out_size, ends, strict=True)]
-
-
 def consume_prefix_in_state_dict_if_present(state_dict: dict[str, Any], prefix: str) -> None:
     """Take a prefix off the names of a state dictionary, in place."""
     for key in list(state_dict):
