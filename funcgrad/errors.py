@@ -5,6 +5,7 @@ Each docstring shows a failing program and the same program mended. Every class 
 """
 
 import sys
+import warnings
 from types import FrameType
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "DefectiveMatrixError",
     "DisconnectedError",
     "DisconnectedWarning",
+    "DrawError",
     "DroppedDerivativeError",
+    "ExportError",
     "FuncgradError",
     "GaugeError",
     "GuardError",
@@ -35,7 +38,12 @@ __all__ = [
     "NonScalarOutputError",
     "ObjectArrayError",
     "OutputDtypeError",
+    "PathLimitWarning",
     "PytreeError",
+    "RandomKeyError",
+    "RandomnessError",
+    "SideEffectWarning",
+    "StaticArgumentError",
     "TangentError",
     "TracerArrayConversionError",
     "TracerAssignmentError",
@@ -169,12 +177,28 @@ class DisconnectedWarning(UserWarning):
     """With `disconnected="warn"`: what `DisconnectedError` says, as a warning."""
 
 
+class DrawError(FuncgradError, ValueError):
+    """A function of `funcgrad.random` was given parameters with which nothing can be drawn.
+
+    Fails: `random.choice(key, 3, (5,), replace=False)`.
+    Mended: `random.choice(key, 5, (3,), replace=False)`.
+    """
+
+
 class DroppedDerivativeError(FuncgradError, TypeError):
     """A conversion to a plain Python number would lose the derivative without a word.
 
     Fails: `grad(lambda x: math.sin(x) * x)(1.0)`.
     Mended: `grad(lambda x: np.sin(x) * x)(1.0)`; or `float(stop_gradient(x))` where the
     derivative is not wanted.
+    """
+
+
+class ExportError(FuncgradError, ValueError, TypeError):
+    """A function cannot be written as a module of its own, which needs NumPy alone.
+
+    Fails: `to_source(lambda x: pure_callback(np.sin, x, x), 1.0)`.
+    Mended: `to_source(lambda x: np.sin(x), 1.0)`.
     """
 
 
@@ -256,8 +280,49 @@ class OutputDtypeError(FuncgradError, TypeError):
     """
 
 
+class SideEffectWarning(UserWarning):
+    """A jitted function assigns to a name or attribute outside, which happens in recordings only.
+
+    Warns: `fg.jit(f)` where f has `global count; count += 1`.
+    Mended: `return y, count + 1`, with the count as an argument and a result.
+    """
+
+
+class PathLimitWarning(UserWarning):
+    """A jitted function has taken too many paths, and runs without compilation from now on.
+
+    Warns: `fg.jit(lambda x: x[: int(x[0])].sum())`, called with ever new values of `x[0]`.
+    Mended: `fg.jit(f, static_argnums=1)` for a length that is an argument.
+    """
+
+
+class StaticArgumentError(FuncgradError, TypeError, ValueError):
+    """An argument of a jitted function is no array, number or static value that can be compared.
+
+    Fails: `fg.jit(f)(x, "mean")`.
+    Mended: `fg.jit(f, static_argnums=1)(x, "mean")`.
+    """
+
+
 class PytreeError(FuncgradError, ValueError):
     """Two pytrees that must fit together do not; the message names the key path."""
+
+
+class RandomKeyError(FuncgradError, TypeError, ValueError):
+    """Something else was passed where `funcgrad.random` takes a key.
+
+    Fails: `random.normal(0, (3,))`. Mended: `random.normal(random.key(0), (3,))`.
+    """
+
+
+class RandomnessError(FuncgradError, ValueError):
+    """A compiled function drew from a generator of NumPy's or Python's.
+
+    Its program would repeat the numbers of the first call.
+
+    Fails: `jit(lambda x: x + np.random.normal())(1.0)`.
+    Mended: `jit(lambda key, x: x + random.normal(key))(random.key(0), 1.0)`.
+    """
 
 
 class TangentError(FuncgradError, ValueError, TypeError):
@@ -307,7 +372,7 @@ class UnsupportedFunctionError(FuncgradError, TypeError):
     """
 
 
-def _outside(frame: FrameType | None) -> FrameType | None:
+def outside(frame: FrameType | None) -> FrameType | None:
     """First frame that belongs neither to funcgrad nor to NumPy."""
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
@@ -323,8 +388,20 @@ def user_line() -> str:
     Returns:
         Text such as `model.py:12, in loss`, or `an unknown line`.
     """
-    frame = _outside(sys._getframe(1))
+    frame = outside(sys._getframe(1))
     if frame is None:
         return "an unknown line"
     code = frame.f_code
     return f"{code.co_filename}:{frame.f_lineno}, in {code.co_name}"
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn at the innermost line outside funcgrad and NumPy."""
+    frame = outside(sys._getframe(1))
+    if frame is None:
+        warnings.warn(message, category, stacklevel=2)
+        return
+    place = frame.f_globals.setdefault("__warningregistry__", {})
+    module = frame.f_globals.get("__name__", "<string>")
+    name, line = frame.f_code.co_filename, frame.f_lineno
+    warnings.warn_explicit(message, category, name, line, module, place)

@@ -1,6 +1,7 @@
 """The only state that is not an argument: modes, one set a thread."""
 
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,12 +16,35 @@ class _Modes(threading.local):
         compare_everything: whether captured arrays are compared in full at the sweep.
         handed: for each loop that runs, its name and the identities of the traced values that its
             body was handed, which must not be changed in place.
+        copies: while a function is recorded to be compiled, the copies of arrays that records
+            keep, by their identities, with weak references to the arrays.
+        staging: how many stagings are open that keep loops and branches as equations.
+        attempts: how many functions are being written down without values, one inside another.
         axes: the named axes of the open `vmap`s as pairs (name, trace), the innermost last.
     """
 
+    copies: dict[int, tuple[Any, Any]] | None = None
+
     compare_everything = False
+    staging: int = 0
+    attempts: int = 0
     axes: tuple[tuple[Any, Any], ...] = ()
     handed: tuple[tuple[str, set[int]], ...] = ()
+
+    def note_copy(self, copy: Any, array: Any) -> None:
+        """Remember what a copy is one of, while a function is recorded to be compiled."""
+        if self.copies is not None:
+            self.copies[id(copy)] = copy, weakref.ref(array)
+
+    def original(self, array: Any) -> Any:
+        """The array that a record keeps a copy of, if it is still what it was."""
+        found = None if self.copies is None else self.copies.get(id(array))
+        if found is None:
+            return array
+        original = found[1]()
+        if original is None or original.tobytes() != array.tobytes():
+            return array
+        return original
 
 
 MODES = _Modes()

@@ -7,22 +7,34 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core.foreign import is_foreign
+from funcgrad.core.origins import UNKNOWN, Origin
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import bind
 from funcgrad.core.wengert import aval_of
 from funcgrad.errors import GuardError
 
-__all__ = ["ASK", "Constant", "Equation", "Guard", "Program", "Variable"]
+__all__ = ["ASK", "Constant", "Equation", "Guard", "Program", "Reference", "Variable", "names_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A name for one value of a program."""
+    """One value of a program.
+
+    Attributes:
+        number: which one it is.
+        shape: its shape.
+        dtype: its dtype; that of a weak one is its default.
+        like: as in `Aval`.
+        name: of the user's variable that holds it, if there is one.
+        weak: whether it is a Python number, whose dtype gives way to those of others.
+    """
 
     number: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     like: Any = field(default=None, compare=False)
+    name: str = field(default="", compare=False)
+    weak: bool = False
 
     def __str__(self) -> str:
         letters, number = "", self.number
@@ -33,9 +45,14 @@ class Variable:
                 return letters
 
     @property
+    def type(self) -> str:
+        """Dtype and shape, such as `float64[3, 2]`."""
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+    @property
     def declaration(self) -> str:
-        """Name with dtype and shape, such as `a: float64[3, 2]`."""
-        return f"{self}: {self.dtype}[{', '.join(map(str, self.shape))}]"
+        """Name or letters, dtype and shape, such as `a: float64[3, 2]`."""
+        return f"{self.name or self}: {self.type}"
 
 
 class Constant:
@@ -64,19 +81,54 @@ class Constant:
         return " ".join(str(value.tolist() if isinstance(value, np.ndarray) else value).split())
 
 
+class Reference(Constant):
+    """An array of the user's in a program: known by identity, for its contents may change.
+
+    Attributes:
+        name: of the variable that holds it.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, value: Any, name: str = "") -> None:
+        self.value = value
+        self.name = name
+        self._key = (Reference, id(value))
+
+    def __str__(self) -> str:
+        value = self.value
+        return self.name or f"<{value.dtype}[{', '.join(map(str, value.shape))}]>"
+
+
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """One application of a primitive."""
+    """One application of a primitive.
+
+    Attributes:
+        primitive: the operation.
+        operands: its arrays, in order.
+        params: its parameters, in order.
+        results: one variable, or one for each result.
+        errors: what NumPy does at floating-point errors, as sorted items of `np.geterr()`, where
+            the user's function has set it; `None` if that is left to the caller.
+        origin: the user's line that asked for it.
+    """
 
     primitive: Primitive
     operands: tuple[Variable | Constant, ...]
     params: tuple[tuple[str, Any], ...]
     results: tuple[Variable, ...]
+    errors: tuple[tuple[str, str], ...] | None = None
+    origin: Origin = field(default=UNKNOWN, compare=False)
 
     def __str__(self) -> str:
-        left = ", ".join(variable.declaration for variable in self.results)
-        arguments = [str(operand) for operand in self.operands]
-        arguments += [f"{name}={value!r}" for name, value in self.params]
+        return self.written(str)
+
+    def written(self, name: Callable[["Variable | Constant"], str]) -> str:
+        """As text, with names of variables and constants as given."""
+        left = ", ".join(f"{name(variable)}: {variable.type}" for variable in self.results)
+        arguments = [name(operand) for operand in self.operands]
+        arguments += [f"{key}={value!r}" for key, value in self.params]
         return f"{left} = {self.primitive}({', '.join(arguments)})"
 
 
@@ -87,9 +139,14 @@ class Guard:
     variable: Variable
     kind: str
     answer: Any
+    origin: Origin = field(default=UNKNOWN, compare=False)
 
     def __str__(self) -> str:
-        return f"guard {self.kind}({self.variable}) == {self.answer!r}"
+        return self.written(str)
+
+    def written(self, name: Callable[[Variable | Constant], str]) -> str:
+        """As text, with names of variables as given."""
+        return f"guard {self.kind}({name(self.variable)}) == {self.answer!r}"
 
 
 def _over_examples(reduce: Callable[[Any], Any]) -> Callable[[Any], bool]:
@@ -136,10 +193,28 @@ class Program:
         return tuple(item for item in self.items if isinstance(item, Equation))
 
     def __str__(self) -> str:
-        head = ", ".join(variable.declaration for variable in self.inputs)
-        lines = [f"{self.name}({head}):", *(f"    {item}" for item in self.items)]
-        lines.append(f"    return {', '.join(map(str, self.outputs))}")
-        return "\n".join(lines)
+        return "\n".join(line for line, _ in self._lines())
+
+    def with_lines(self) -> str:
+        """As text, with the user's line behind each operation, where another one begins."""
+        rows, before = [], UNKNOWN
+        written = self._lines()
+        width = max(len(line) for line, _ in written)
+        for line, origin in written:
+            shown = origin.file and origin[:3] != before[:3]
+            note = f"# {origin.line}: {origin.text}".rstrip(": ") if shown else ""
+            rows.append(f"{line:{width}}  {note}".rstrip())
+            before = origin
+        return "\n".join(rows)
+
+    def _lines(self) -> list[tuple[str, Origin]]:
+        name = names_of(self)
+        head = ", ".join(f"{name(variable)}: {variable.type}" for variable in self.inputs)
+        return [
+            (f"{self.name}({head}):", UNKNOWN),
+            *((f"    {item.written(name)}", item.origin) for item in self.items),
+            (f"    return {', '.join(map(name, self.outputs))}", UNKNOWN),
+        ]
 
     def evaluate(self, *args: Any) -> list[Any]:
         """Apply the equations in order to arrays or tracers, one for each input.
@@ -165,8 +240,9 @@ class Program:
                 found = ASK[item.kind](values[item.variable.number])
                 if found != item.answer:
                     raise GuardError(
-                        f"{self.name}: {item}, but it is {found!r} for these values. The program "
-                        "is one path through the function. Record it again for these values."
+                        f"{self.name}: {item.written(names_of(self))}, but it is {found!r} for "
+                        "these values. The program is one path through the function. Record it "
+                        "again for these values."
                     )
                 continue
             operands, params = _look_up(item.operands, values), dict(item.params)
@@ -194,6 +270,29 @@ class Program:
                 needed.update(o.number for o in item.operands if isinstance(o, Variable))
             kept.append(item)
         return Program(self.name, self.inputs, tuple(reversed(kept)), self.outputs)
+
+
+def names_of(program: Program) -> Callable[[Variable | Constant], str]:
+    """Names for all variables, each once: the user's, then numbered ones, else letters."""
+    variables = [*program.inputs, *(v for equation in program.equations for v in equation.results)]
+    reserved = {variable.name for variable in variables}
+    names: dict[int, str] = {}
+    counts: dict[str, int] = {}
+    for variable in variables:
+        name = variable.name
+        if not name:
+            name = str(variable)
+            while name in reserved:
+                name += "_"
+        elif name in counts:
+            stem = name
+            while name in reserved:
+                counts[stem] += 1
+                name = f"{stem}_{counts[stem]}"
+        counts.setdefault(name, 1)
+        reserved.add(name)
+        names[variable.number] = name
+    return lambda x: str(x) if isinstance(x, Constant) else names.get(x.number, str(x))
 
 
 def _look_up(operands: Sequence[Variable | Constant], values: dict[int, Any]) -> list[Any]:

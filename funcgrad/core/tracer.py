@@ -42,9 +42,14 @@ next_id = itertools.count(1).__next__
 
 
 class Trace:
-    """The run of one transform: an identity, and what to do with a primitive (`process`)."""
+    """The run of one transform: an identity, and what to do with a primitive (`process`).
+
+    Attributes:
+        writes: whether a program is written, so that what is made here stands for values.
+    """
 
     __slots__ = ("id", "open", "transform")
+    writes = False
 
     def __init__(self, transform: str) -> None:
         self.id = next_id()
@@ -158,7 +163,7 @@ def bind(primitive: Primitive, *args: Any, **params: Any) -> Any:
 
 def unknown_likeness(x: Any) -> Any:
     """Of a value of which only the shape is known an empty one of the same trace, else `None`."""
-    while isinstance(x, Tracer):
+    while isinstance(x, Tracer) and not x.owner.writes:
         like = x.owner.likeness()
         if like is not None:
             return like

@@ -9,17 +9,20 @@ parameter that starts with `_` is not read, and not kept.
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from funcgrad.core.modes import MODES
 from funcgrad.core.primitive import Primitive, Pull, register
-from funcgrad.core.protocols import DISPATCH, is_operand
+from funcgrad.core.protocols import DISPATCH, ArrayLike, is_operand
 from funcgrad.core.tracer import bind
 from funcgrad.families.batching import aligned, batch_rule
 from funcgrad.families.shapes import as_operand, fitter, is_complex, shape_of, unbroadcast
 from funcgrad.interpreters.record import RecordTracer
 from funcgrad.interpreters.specialise import binary_fast_path, unary_fast_path
+from funcgrad.interpreters.stage import StageTracer
 
 __all__ = ["REAL", "Elementwise", "constant_call", "elementwise", "piecewise_constant"]
 
@@ -277,7 +280,7 @@ def elementwise(
             analytic=analytic,
         )
     )
-    general = _general(ufunc, primitive, complex_form)
+    general = _general(ufunc, primitive, complex_form, same)
     if not fast:
         function = general
     elif len(rules) == 1:
@@ -321,9 +324,13 @@ def _binary(
     )
     if operator is not None:
 
-        def general_operator(x: Any, y: Any) -> Any:
+        def usual_operator(x: Any, y: Any) -> Any:
             return general(x, y) if is_operand(x) and is_operand(y) else NotImplemented
 
+        general_operator: Callable[[Any, Any], Any] = usual_operator
+        if operator == "**":
+            general_operator = _power_operator(primitive, general_operator, table)
+            setattr(ArrayLike, "__pow__", general_operator)  # noqa: B010  # a special method, set on the class
         quick, reflected = path(general=general_operator, as_operator=True)
         stem = _SPECIAL[operator]
         setattr(RecordTracer, f"__{stem}__", quick)
@@ -331,12 +338,49 @@ def _binary(
     return path(general=general)[0]
 
 
+_SHORT_POWERS = MappingProxyType(
+    {(int, 2): np.square, (int, -1): np.reciprocal, (float, 0.5): np.sqrt}
+)
+"""What arrays compute for these exponents; of complex numbers it is rounded in another way."""
+
+
+def _power_operator(
+    primitive: Primitive, general: Callable[[Any, Any], Any], table: Elementwise
+) -> Callable[[Any, Any], Any]:
+    """`x ** y`, with the values that arrays of complex numbers have for it."""
+
+    def operate(x: Any, y: Any) -> Any:
+        kind = type(y)
+        short = _SHORT_POWERS.get((kind, y)) if kind is int or kind is float else None
+        if short is None or not isinstance(x, ArrayLike) or not x.shape:
+            return general(x, y)
+        if x.dtype.kind == "b" and y == 2:
+            return DISPATCH[short](x)  # of int8, as that of an array
+        if x.dtype.kind != "c":
+            return general(x, y)
+        if type(x) is not RecordTracer:
+            return DISPATCH[short](x)
+        pull = table.pull((True, False))[1]  # as where the value is plain
+        return x.owner.push(primitive, (x.index,), pull, (x.value, y), x.value**y)
+
+    return operate
+
+
 def _general(
-    ufunc: Any, primitive: Primitive, complex_form: Primitive | None = None
+    ufunc: Any,
+    primitive: Primitive,
+    complex_form: Primitive | None = None,
+    same: tuple[str, Pull] | None = None,
 ) -> Callable[..., Any]:
     def function(*args: Any, **options: Any) -> Any:
         if options or len(args) > len(primitive.domain):
             return _with_options(ufunc, function, args, options)
+        if same is not None and MODES.staging and args[0] is args[-1]:
+            x = args[0]
+            if type(x) is RecordTracer and type(x.value) is StageTracer:  # as the fast path does
+                out = bind(primitive, x.value, x.value)
+                kept = x.value if same[0] == "x" else out
+                return x.owner.push(primitive, (x.index,), same[1], kept, out)
         operands = [as_operand(arg) for arg in args]
         if complex_form is not None and any(map(is_complex, operands)):
             return bind(complex_form, *operands)

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core.foreign import is_foreign, zeros_of
+from funcgrad.core.modes import MODES
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.tracer import Tracer, plain_value, unknown_likeness
 from funcgrad.core.wengert import Aval
 from funcgrad.errors import ObjectArrayError, user_line
+from funcgrad.interpreters.stage import StageTracer
 
 __all__ = [
     "align",
@@ -21,6 +23,7 @@ __all__ = [
     "dtype_of",
     "fit",
     "fitter",
+    "folded_axes",
     "has_own_operators",
     "in_front",
     "is_complex",
@@ -148,23 +151,41 @@ def one_like(value: Any) -> Any:
     return zeros_like(value) + one if is_foreign(plain_value(value)) else one
 
 
+def folded_axes(full: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
+    """The axes along which an operand of a shape was broadcast, and whether none of them stays."""
+    rank, inner = len(full), len(shape)
+    lead = tuple(range(-rank, -inner)) if inner else tuple(range(-rank, 0))
+    if full[rank - inner :] == shape and inner:
+        return lead, True
+    stretched = tuple(i - inner for i in range(inner) if full[i + rank - inner] != shape[i])
+    return (*lead, *stretched), False
+
+
 def unbroadcast(ct: Any, shape: tuple[int, ...]) -> Any:
     """Sum a cotangent over the axes along which its operand of this shape was broadcast."""
     full = shape_of(ct)
     if full == shape:
         return ct
+    if type(ct) is np.ndarray:
+        axes, whole = folded_axes(full, shape)
+        out = sum_over(ct, None, axes)
+        return out if whole else np.reshape(out, shape)
+    if MODES.staging and _is_written(ct):
+        return DISPATCH["fold"](ct, shape)
     rank, inner = len(full), len(shape)
     lead = tuple(range(-rank, -inner)) if inner else tuple(range(-rank, 0))
-    if type(ct) is np.ndarray:
-        if full[rank - inner :] == shape and inner:
-            return sum_over(ct, None, lead)
-        stretched = tuple(i - inner for i in range(inner) if full[i + rank - inner] != shape[i])
-        return np.reshape(sum_over(ct, None, (*lead, *stretched)), shape)
     if lead:
         ct = DISPATCH[np.sum](ct, axis=lead)
         full = full[rank - inner :]
     stretched = tuple(i - inner for i in range(inner) if full[i] != shape[i])
     return DISPATCH[np.sum](ct, axis=stretched, keepdims=True) if stretched else ct
+
+
+def _is_written(x: Any) -> bool:
+    """Whether a value stands for a plain array in a program that is being written."""
+    if isinstance(x, StageTracer):
+        x = x.value
+    return type(x) is np.ndarray
 
 
 def sum_over(a: Any, b: Any, axes: tuple[int, ...]) -> Any:
@@ -201,9 +222,15 @@ def product_to(a: Any, b: Any, shape: tuple[int, ...]) -> Any:
         and a.shape == b.shape != shape
         and a.dtype is b.dtype
     ):
-        lead = a.ndim - len(shape)
-        axes = tuple(i - a.ndim for i in range(a.ndim) if i < lead or a.shape[i] != shape[i - lead])
-        return np.reshape(sum_over(a, b, axes), shape)
+        return np.reshape(sum_over(a, b, folded_axes(a.shape, shape)[0]), shape)
+    if (
+        MODES.staging
+        and _is_written(a)
+        and _is_written(b)
+        and shape_of(a) == shape_of(b) != shape
+        and dtype_of(a) == dtype_of(b)
+    ):
+        return DISPATCH["fold product"](a, b, shape)
     return unbroadcast(a * b, shape)
 
 

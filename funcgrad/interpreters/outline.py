@@ -22,6 +22,7 @@ ShapeRule = Callable[..., Any]
 
 INDEX = np.dtype(np.intp)
 BOOL = np.dtype(bool)
+KEY = np.dtype(np.uint64)
 
 
 class MisfitError(Exception):
@@ -34,14 +35,14 @@ class Outline:
 
     Attributes:
         shape: rule for the shape.
-        dtype: of the result, or the number of the operand that has it; by default that of the
-            primitive applied to operands of one element.
+        dtype: of the result, or the number of the operand or the name of the parameter that has it;
+            by default that of the primitive applied to operands of one element.
         params: what to apply it with then, in place of the parameters.
         number: the element of the operands then; of 1 nearly all have a finite result.
     """
 
     shape: ShapeRule
-    dtype: np.dtype[Any] | int | None = None
+    dtype: np.dtype[Any] | int | str | None = None
     params: dict[str, Any] = field(default_factory=dict)
     number: int = 1
 
@@ -74,7 +75,9 @@ def outlined(primitive: Primitive, values: Sequence[Any], params: dict[str, Any]
     except MisfitError:
         return None
     if rule.dtype is not None:
-        dtype = _dtype_of(values[rule.dtype]) if isinstance(rule.dtype, int) else rule.dtype
+        dtype: Any = rule.dtype
+        if isinstance(dtype, int | str):
+            dtype = params[dtype] if isinstance(dtype, str) else _dtype_of(values[dtype])
         if isinstance(found, list):
             return tuple(zeros_of(shape, dtype) for shape in found)
         return zeros_of(found, dtype)
@@ -128,7 +131,7 @@ def _first(shape: Shape, *_others: Shape, **_params: Any) -> Shape:
     return shape
 
 
-def _second(_shape: Shape, shape: Shape, **_params: Any) -> Shape:
+def _second(_shape: Shape, shape: Shape, *_others: Shape, **_params: Any) -> Shape:
     return shape
 
 
@@ -152,6 +155,14 @@ def _lengths(shape: Shape, axes: set[int], keepdims: bool) -> Iterator[int]:
             yield n
         elif keepdims:
             yield 1
+
+
+def _first_twice(shape: Shape) -> list[Shape]:
+    return [shape, shape]
+
+
+def _folded(x: Shape, *_others: Shape, shape: Shape, rank: int) -> Shape:
+    return (*x[: len(x) - rank], *shape)
 
 
 def _reduced_kept(*shapes: Shape, axis: Any) -> Shape:
@@ -283,6 +294,25 @@ def _class_loss(z: Shape, y: Shape, *, axis: int, reduction: str) -> Shape:
     return (*shape[:place], *shape[place + 1 :]) if reduction == "none" else ()
 
 
+# --- of keys ------------------------------------------------------------------------------------
+
+
+def _new_key(seed: Shape) -> Shape:
+    return (*seed, 2)
+
+
+def _new_keys(key: Shape, *, shape: Shape) -> Shape:
+    return (*key[:-1], *shape, 2)
+
+
+def _drawn(key: Shape, *_parameters: Shape, shape: Shape, **_params: Any) -> Shape:
+    return (*key[:-1], *shape)
+
+
+def _permuted(key: Shape, *, n: int, shape: Shape) -> Shape:
+    return (*key[:-1], *shape, n)
+
+
 # --- of matrices --------------------------------------------------------------------------------
 
 
@@ -374,6 +404,7 @@ _UFUNCS = """
     bitwise_count sign exponent spacing where clip isclose inverse_or_pole adjugate
     expit log_expit softplus erf erfc digamma lgamma relu relu6 hard_tanh negative_part leaky_relu
     silu gelu gelu_tanh erfcx erfinv ndtri log_ndtr zeta gamma_density gammainc gammaincc
+    ndtri_exp gamma_tail
 """
 _OF_FIRST = """
     astype truncate copy real imag cumsum cumprod maximum.accumulate minimum.accumulate
@@ -381,6 +412,7 @@ _OF_FIRST = """
     polygamma entr bessel_i scaled_bessel_i sinc round complex_absolute complex_sign settle ground
     excess stop_gradient checkpoint_name
 """
+_WITH_SLOPE = "expit log_expit softplus silu gelu gelu_tanh"
 _REDUCTIONS = """
     sum mean prod max min masked_sum logsumexp norm all any logaddexp.reduce
     logaddexp2.reduce hypot.reduce reduce ufunc.reduce
@@ -405,6 +437,9 @@ OUTLINES: dict[str, Outline] = {
     "scatter_set": Outline(_scattered, 0),
     "concatenate": Outline(_concatenated),
     "stack": Outline(_stacked),
+    **{f"{name}_and_slope": Outline(_first_twice, 0) for name in _WITH_SLOPE.split()},
+    "unbroadcast": Outline(_folded, 0),
+    "product_unbroadcast": Outline(_folded, 0),
     "matmul": Outline(_matmul),
     "einsum": Outline(_einsum),
     "convolve": Outline(_convolved),
@@ -449,5 +484,15 @@ OUTLINES: dict[str, Outline] = {
     "pinv": Outline(_pseudo_inverse),
     "matrix_rank": Outline(_rank),
     "infinite_cond": Outline(_leading, BOOL),
+    "random_key": Outline(_new_key, KEY),
+    "random_split": Outline(_new_keys, KEY),
+    "random_fold_in": Outline(_first, KEY),
+    "random_uniform": Outline(_drawn, "dtype"),
+    "random_normal": Outline(_drawn, "dtype"),
+    "random_integers": Outline(_drawn, "dtype"),
+    "random_permutation": Outline(_permuted, np.dtype(np.int64)),
+    "random_poisson": Outline(_second, "dtype"),
+    "random_binomial": Outline(_second, "dtype"),
+    "random_gamma": Outline(_second, 1),
 }
 """By name of the primitive. One without a rule is computed, on zeros."""

@@ -24,6 +24,9 @@ __all__ = ["SMALL", "RecordTracer", "Recording", "position_of"]
 SMALL = 4096
 """Plain arrays of at most so many bytes are copied when a record keeps them."""
 
+_SPREAD = 4
+"""A copy takes so many times the memory of its elements at most."""
+
 WHOLE = 32768
 """Plain arrays of at most so many bytes are compared whole; it takes no longer than sampling."""
 
@@ -93,6 +96,18 @@ def fingerprint(array: np.ndarray[Any, Any], whole: bool) -> bytes:
     return sample.tobytes()
 
 
+def _copied(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A copy of a view, laid out as it is: sums of products depend on that in their last bits."""
+    steps, size = array.strides, array.itemsize
+    if array.flags.forc or not array.size or any(s < 0 or s % size for s in steps):
+        return np.array(array)
+    span = sum((n - 1) * s for n, s in zip(array.shape, steps, strict=True)) // size + 1
+    if span > _SPREAD * array.size:
+        return np.array(array)
+    memory = np.lib.stride_tricks.as_strided(array, (span,), (size,)).copy()
+    return np.ndarray(array.shape, array.dtype, memory, strides=steps)
+
+
 def is_unchanged(array: np.ndarray[Any, Any], before: bytes) -> bool:
     """Whether an array still has its fingerprint, compared as it was taken: whole or a sample."""
     return fingerprint(array, len(before) == array.nbytes) == before
@@ -101,13 +116,15 @@ def is_unchanged(array: np.ndarray[Any, Any], before: bytes) -> bool:
 class Recording(Trace):
     """The trace of reverse mode: `records` is the Wengert list."""
 
-    __slots__ = ("expands", "guarded", "parts", "records")
+    __slots__ = ("expands", "guarded", "notes", "parts", "records")
     records: Any
     guarded: dict[int, tuple[np.ndarray[Any, Any], bytes]]
     parts: dict[int, int]
     """Positions of values that x[key] was taken of; see `funcgrad.primitives.slicing`."""
     expands: bool
-    """Whether there are checkpoints; see `funcgrad.interpreters.sweep.expanded`."""
+    """Whether there are checkpoints or notes; see `funcgrad.interpreters.sweep.expanded`."""
+    notes: Any
+    """The origins of the records, where a program is written; see `funcgrad.interpreters.notes`."""
 
     def __init__(self, transform: str) -> None:
         self.id = next_id()  # as Trace.__init__, without the call
@@ -117,6 +134,7 @@ class Recording(Trace):
         self.guarded = {}
         self.parts = {}
         self.expands = False
+        self.notes = None
 
     def input(self, value: Any) -> RecordTracer:
         """A tracer for one differentiated argument."""
@@ -195,7 +213,9 @@ class Recording(Trace):
         if not isinstance(array, np.ndarray):
             return snapshot(array)
         if array.nbytes <= SMALL:
-            return np.array(array)
+            made = np.array(array) if array.base is None else _copied(array)
+            MODES.note_copy(made, array)
+            return made
         return self.guard(array)
 
     def guard(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -16,6 +16,7 @@ from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import Trace, Tracer, bind, plain_value
 from funcgrad.errors import UnknownValueError, user_line
 from funcgrad.interpreters.outline import REAL_OR_COMPLEX, VIEWS, outlined, zeros_of
+from funcgrad.interpreters.stage import StageTracer
 
 __all__ = ["ShapeOnly", "ShapeTracer", "is_unknown"]
 
@@ -156,9 +157,14 @@ def _forgotten(value: Any) -> Any:
 
 
 def is_unknown(x: Any) -> bool:
-    """Whether there is only a shape and a dtype somewhere in the tower of a value."""
+    """Whether there is only a shape and a dtype somewhere in the tower of a value.
+
+    Where a program is written of it, what is written has to hold for values.
+    """
     while isinstance(x, Tracer):
         if type(x) is ShapeTracer:
             return True
+        if isinstance(x, StageTracer):
+            return False
         x = x.value
     return False

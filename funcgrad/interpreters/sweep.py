@@ -5,6 +5,7 @@ from typing import Any
 
 from funcgrad.core.primitive import Pull
 from funcgrad.core.wengert import Record
+from funcgrad.interpreters.record import Recording
 
 __all__ = ["expanded", "sweep"]
 
@@ -46,22 +47,31 @@ def sweep(latest_first: Iterable[Record], cts: list[Any]) -> None:
         raise
 
 
-def expanded(latest_first: Iterable[Record], cts: list[Any]) -> Iterator[Record]:
-    """The records of a trace with checkpoints, for a sweep with these cotangents.
+def expanded(trace: Recording, latest_first: Iterable[Record], cts: list[Any]) -> Iterator[Record]:
+    """The records of a trace with checkpoints or notes, for a sweep with these cotangents.
 
     The operations inside of a checkpoint would each add to the cotangents of its operands, one
     after the other. Sums of floating-point numbers depend on the order, so the pull of a checkpoint
     (which has `with_seeds`) is given what has been added up so far, and returns the new sums. The
     cotangents are passed on in lists that are emptied, so that none lives longer than it must.
+
+    Where a program is written, each record's line is that of what its derivative computes.
     """
-    for record in latest_first:
-        primitive, parents, pull, residuals = record
-        with_seeds = getattr(pull, "with_seeds", None)
-        if with_seeds is not None:
-            own = (parents,) if isinstance(parents, int) else parents
-            yield primitive, (), _into(cts, own, with_seeds), residuals
-        else:
-            yield record
+    notes = trace.notes
+    try:
+        for record in latest_first:
+            primitive, parents, pull, residuals = record
+            if notes is not None:
+                notes.ask(len(cts) - 1, parents)
+            with_seeds = getattr(pull, "with_seeds", None)
+            if with_seeds is not None:
+                own = (parents,) if isinstance(parents, int) else parents
+                yield primitive, (), _into(cts, own, with_seeds), residuals
+            else:
+                yield record
+    finally:
+        if notes is not None:
+            notes.done()
 
 
 def _into(cts: list[Any], parents: Sequence[int], pull: Any) -> Pull:
@@ -75,8 +85,9 @@ def _into(cts: list[Any], parents: Sequence[int], pull: Any) -> Pull:
         given = [ct, seeds]
         del ct, seeds
         for parent, part in zip(parents, pull(given, residuals), strict=True):
-            before = cts[parent]
-            cts[parent] = part if before is None else before + part
+            if part is not None:
+                before = cts[parent]
+                cts[parent] = part if before is None else before + part
         return ()
 
     return pull_into

@@ -61,9 +61,12 @@ def _index_value(x: Any, *, key: tuple[Any, ...]) -> Any:
 def _unindex_value(*cts: Any, keys: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
     if any(map(is_foreign, cts)):
         return laid(cts, [decode(key) for key in keys], shape)
-    full = np.zeros_like(cts[0], shape=shape)
-    for ct, key in zip(cts, keys, strict=True):
-        full[decode(key)] += ct
+    full = np.zeros(shape, np.asarray(cts[0]).dtype)
+    if len(cts) == 1:
+        full[decode(keys[0])] = cts[0]  # keeps signs of zeros
+    else:
+        for ct, key in zip(cts, keys, strict=True):
+            full[decode(key)] += ct
     return full if shape else full[()]
 
 

@@ -18,7 +18,7 @@ from funcgrad.families.shapes import in_front, rank_of, shape_of, zeros_like
 from funcgrad.primitives.joining import stack
 from funcgrad.primitives.structural import moveaxis
 
-__all__ = ["rows", "stand_in"]
+__all__ = ["rows", "stand_in", "stand_in_p"]
 
 # --- rows ---------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from funcgrad import special_values
 from funcgrad.core.foreign import cast, each_element, is_foreign
+from funcgrad.core.modes import MODES
 from funcgrad.core.primitive import PRIMITIVES, Primitive
 from funcgrad.core.tracer import bind
 from funcgrad.errors import InputDtypeError
@@ -21,7 +22,9 @@ from funcgrad.families.batching import same_call
 from funcgrad.families.elementwise import elementwise
 from funcgrad.families.shapes import as_operand
 from funcgrad.families.smooth import smooth
+from funcgrad.interpreters.dual import Dual, DualTracer
 from funcgrad.interpreters.record import RecordTracer
+from funcgrad.interpreters.stage import StageTracer
 from funcgrad.primitives.calls import append_record
 
 __all__ = [
@@ -105,6 +108,7 @@ def special(
     if value_and_slope is None:
         return general
     primitive = PRIMITIVES[name]
+    both = _with_slope(name, value_and_slope, general, rule)
 
     def function(x: Any) -> Any:
         if type(x) is RecordTracer:
@@ -112,9 +116,33 @@ def special(
             if type(plain) is np.ndarray and plain.dtype in FLOATS:
                 y, slope = value_and_slope(plain)
                 return append_record(x, primitive, operator.mul, slope, y)
+            staged = MODES.staging and type(plain) is StageTracer
+            if staged and type(plain.value) is np.ndarray and plain.dtype in FLOATS:
+                y, slope = bind(both, plain)  # the same in a compiled function
+                return append_record(x, primitive, operator.mul, slope, y)
         return general(x)
 
     return function
+
+
+def _with_slope(
+    name: str,
+    value_and_slope: Callable[[Any], tuple[Any, Any]],
+    function: Callable[[Any], Any],
+    rule: Callable[..., Any],
+) -> Primitive:
+    """Value and slope as one operation of a program: (f(x), f'(x))."""
+
+    def jvp(out: Any, x: Any, t: Any) -> tuple[Any, Any]:
+        trace = Dual(name)
+        try:
+            moved = DualTracer(x, t, trace)
+            slope = rule(function(moved), moved, 1.0)
+        finally:
+            trace.close()
+        return out[1] * t, slope.tangent
+
+    return smooth(f"{name}_and_slope", value_and_slope, jvp, batch=same_call, analytic=False)
 
 
 def tabulated(name: str, value: Callable[[Any], Any]) -> Callable[[Any], Any]:

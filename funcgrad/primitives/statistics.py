@@ -379,6 +379,8 @@ def _nan_extremum(
     best: Any, worst: float, a: Any, axis: Any, keepdims: bool, initial: Any, mask: Any
 ) -> Any:
     a = as_operand(a)
+    if a.dtype.kind not in "fc":  # there is no nan among integers
+        return best(a, axis, None, keepdims, initial, mask)
     valid = _numbers(a, mask)
     found = best(where(np.isnan(a), worst, a), axis, None, keepdims, initial, mask)
     if initial is not None:

@@ -225,8 +225,10 @@ def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None
         if memory_order("reshape", a, order) == "F":
             return transpose(reshape(transpose(a), target[::-1]))
     elif type(a) is RecordTracer and type(a.value) is np.ndarray:
-        value = a.value
-        return append_record(a, reshape_p, _reshape_pull, value.shape, value.reshape(target))
+        before, value = a.value.shape, a.value.reshape(target)
+        if value.shape == before:
+            return a
+        return append_record(a, reshape_p, _reshape_pull, before, value)
     own = shape_of(a)
     if -1 in target:
         target = _without_unknown(target, math.prod(own))
@@ -299,8 +301,8 @@ def _transpose_pull(ct: Any, axes: tuple[int, ...] | None) -> Any:
 @implements_traced(np.transpose, np.permute_dims)
 def transpose(a: Any, axes: Any = None) -> Any:
     """`numpy.transpose`."""
-    recorded = type(a) is RecordTracer and type(a.value) is np.ndarray
     rank = rank_of(a)
+    recorded = rank > 1 and type(a) is RecordTracer and type(a.value) is np.ndarray
     if axes is None:
         if recorded:
             return append_record(a, transpose_p, _transpose_pull, None, a.value.transpose())
@@ -323,7 +325,7 @@ def _swapaxes_pull(ct: Any, axes: tuple[int, int]) -> Any:
 @implements_traced(np.swapaxes)
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     """`numpy.swapaxes`."""
-    if type(a) is RecordTracer and type(a.value) is np.ndarray:
+    if type(a) is RecordTracer and type(a.value) is np.ndarray and a.value.ndim > 1:
         value = a.value.swapaxes(axis1, axis2)
         return append_record(a, transpose_p, _swapaxes_pull, (axis1, axis2), value)
     rank = rank_of(a)

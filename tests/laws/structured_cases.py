@@ -12,12 +12,15 @@ import numpy as np
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
+from funcgrad.core.primitive import PRIMITIVES
 from funcgrad.core.program import Constant, Equation
 from funcgrad.core.tracer import bind
+from funcgrad.primitives.folding import folded, product_folded
 from tests.laws.case import Case
 from tests.laws.control_cases import CALLS as CONTROL
 from tests.laws.fourier_cases import CALLS as FOURIER
 from tests.laws.linalg_cases import CALLS as LINALG
+from tests.laws.random_cases import CALLS as RANDOM
 from tests.laws.statistics_cases import CALLS as STATISTICS
 from tests.laws.ufunc_cases import CALLS as UFUNCS
 
@@ -56,6 +59,18 @@ STRUCTURE: list[Call] = [
     (lambda x: x.astype(complex), (M,)),
     (lambda x: x.astype(np.int64), (M,)),
     (lambda x: np.copy(x), (M,)),
+    *(
+        (lambda x, p=PRIMITIVES[name]: bind(p, x), (M,))
+        for name in PRIMITIVES
+        if name.endswith("_and_slope")
+    ),
+    (lambda x: folded(x, (4,)), (M,)),
+    (lambda x: folded(x, (3, 1)), (M,)),
+    (lambda x: folded(x, ()), (M,)),
+    (lambda x: folded(x, (1, 4)), (T,)),
+    (lambda x, y: product_folded(x, y, (4,)), (M, POSITIVE)),
+    (lambda x, y: product_folded(x, y, (3, 1)), (M, POSITIVE)),
+    (lambda x, y: product_folded(x, y, ()), (V, V)),
     (lambda x: np.reshape(x, (2, -1)), (M,)),
     (lambda x: np.reshape(x, (4, 3), order="F"), (half(M),)),
     (lambda x: np.transpose(x), (M,)),
@@ -204,7 +219,7 @@ DERIVATIVES: list[Call] = [
 
 CALLS = [
     *STRUCTURE, *REDUCTIONS, *ALGEBRA, *FUNCTIONS, *DERIVATIVES, *STATISTICS,
-    *UFUNCS, *FOURIER, *LINALG, *CONTROL,
+    *UFUNCS, *FOURIER, *LINALG, *CONTROL, *RANDOM,
 ]  # fmt: skip
 
 
@@ -233,7 +248,8 @@ def _applications(call: Callable[..., Any], args: tuple[Any, ...]) -> Iterator[C
         results = out if isinstance(out, tuple) else (out,)
         values.update((v.number, r) for v, r in zip(item.results, results, strict=True))
         # A cast to fewer digits has no difference quotient. The derivatives of these functions of
-        # Hermitian matrices are those of the symmetrised matrix, which the surface compares.
-        rough = item.primitive.name in ("cholesky", "eigh", "eigvalsh", "astype")
+        # Hermitian matrices are those of the symmetrised matrix, which the surface compares. Gamma
+        # numbers of one key are not those along which their implicit derivative is taken.
+        rough = item.primitive.name in ("cholesky", "eigh", "eigvalsh", "astype", "random_gamma")
         alike = (1,) if item.primitive.name.endswith(".reduceat") else ()
         yield Case(item.primitive.name, operands, params, smooth=not rough, alike=alike)

@@ -206,7 +206,7 @@ def test_the_name_and_docstring_of_the_function_are_kept() -> None:
 def test_a_program_shows_the_function_as_one_operation() -> None:
     f = make()
     program = fg.make_program(f)(X, Y)
-    assert "f(a, b, call=" in str(program)
+    assert "f(x, y, call=" in str(program)
     assert program == fg.make_program(f)(X, Y)
     assert hash(program) == hash(fg.make_program(f)(X, Y))
     assert program != fg.make_program(make())(X, Y)

@@ -38,9 +38,9 @@ def test_a_program_reads_like_the_function() -> None:
         return np.sin(x) * y + np.ones(3)
 
     assert str(fg.make_program(f)(X, 2.0)) == (
-        "f(a: float64[3], b: float64[]):\n"
-        "    c: float64[3] = sin(a)\n"
-        "    d: float64[3] = multiply(c, b)\n"
+        "f(x: float64[3], y: float64[]):\n"
+        "    c: float64[3] = sin(x)\n"
+        "    d: float64[3] = multiply(c, y)\n"
         "    e: float64[3] = add(d, [1.0, 1.0, 1.0])\n"
         "    return e"
     )
