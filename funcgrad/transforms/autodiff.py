@@ -10,8 +10,9 @@ from typing_extensions import override
 from funcgrad import tree
 from funcgrad.core.foreign import is_foreign, snapshot
 from funcgrad.core.tracer import Tracer
-from funcgrad.errors import CotangentError, NonScalarOutputError, OutputDtypeError
-from funcgrad.families.shapes import as_operand, cast_like, one_like, shape_of
+from funcgrad.errors import NonScalarOutputError, OutputDtypeError
+from funcgrad.families.shapes import one_like, shape_of
+from funcgrad.interpreters.notes import follow
 from funcgrad.interpreters.record import SMALL, Recording, RecordTracer
 from funcgrad.interpreters.sweep import expanded, sweep
 from funcgrad.transforms.arguments import (
@@ -20,7 +21,6 @@ from funcgrad.transforms.arguments import (
     check_output,
     check_primal,
     dtype_name,
-    float0,
     fresh,
     function_name,
     is_differentiable,
@@ -37,8 +37,9 @@ from funcgrad.transforms.connection import (
     check_connected,
     check_mode,
 )
+from funcgrad.transforms.pullback import Pullback
 
-__all__ = ["check_cotangent", "grad", "value_and_grad", "vjp"]
+__all__ = ["grad", "value_and_grad", "vjp"]
 
 
 def value_and_grad(
@@ -179,7 +180,7 @@ def _value_and_grad(
             cts[out.index] = ONE if type(value) is np.float64 else one_like(value)
             del out
             latest_first = iter(records.pop, None)
-            sweep(expanded(latest_first, cts) if trace.expands else latest_first, cts)
+            sweep(expanded(trace, latest_first, cts) if trace.expands else latest_first, cts)
         else:
             cts = [None] * inputs.count
         gradients = inputs.results(cts)
@@ -293,6 +294,8 @@ class _Inputs:
             if type(leaf) is not np.ndarray:
                 leaf = leaf.view(np.ndarray)
             leaf = leaf.copy("K") if leaf.nbytes <= SMALL else self.trace.guard(leaf)
+        elif isinstance(leaf, Tracer):
+            follow(self.trace, leaf)
         return self.trace.input(snapshot(leaf))
 
     def results(self, cts: list[Any], others: Sequence[Any] = ()) -> list[Any]:
@@ -416,85 +419,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[
         leaf.index if type(leaf) is RecordTracer and leaf.owner is trace else None
         for leaf in leaves
     ]
-    pullback = _Pullback(trace, records, inputs, places, values, structure)
+    avals = [(shape_of(value), result_dtype(value)) for value in values]
+    pullback = Pullback(trace, records, inputs, places, avals, structure)
     result = tree.unflatten(structure, values)
     return (result, pullback, aux) if has_aux else (result, pullback)
-
-
-class _Pullback:
-    """`ct ↦ ctᵀ ∂f(x)`, which keeps the Wengert list."""
-
-    __slots__ = ("_avals", "_inputs", "_places", "_records", "_structure", "_trace")
-
-    def __init__(
-        self,
-        trace: Recording,
-        records: list[Any],
-        inputs: _Inputs,
-        places: list[int | None],
-        values: list[Any],
-        structure: Any,
-    ) -> None:
-        self._trace = trace
-        self._records = records
-        self._inputs = inputs
-        self._places = places
-        self._avals = [(shape_of(value), result_dtype(value)) for value in values]
-        self._structure = structure
-
-    def __call__(self, ct: Any) -> tuple[Any, ...]:
-        """Cotangents of the primals for a cotangent of the result."""
-        leaves, structure = tree.flatten(ct)
-        if structure != self._structure:
-            raise CotangentError(
-                "vjp: another structure of the cotangent than of the result: "
-                f"{tree.difference(self._structure, structure)}. Each result needs one cotangent. "
-                "Pass zeros for the others."
-            )
-        self._trace.check_unchanged()
-        cts: list[Any] = [None] * len(self._records)
-        for number, (leaf, place, aval) in enumerate(
-            zip(leaves, self._places, self._avals, strict=True)
-        ):
-            part = check_cotangent(leaf, aval, structure, number)
-            if place is not None and part is not None:
-                before = cts[place]
-                cts[place] = part if before is None else before + part
-        latest_first = reversed(self._records[self._inputs.count :])
-        sweep(expanded(latest_first, cts) if self._trace.expands else latest_first, cts)
-        return tuple(self._inputs.results(cts, leaves))
-
-    def __repr__(self) -> str:
-        return f"<pullback of {len(self._records) - self._inputs.count} records>"
-
-
-def check_cotangent(ct: Any, aval: tuple[Any, Any], structure: Any, number: int) -> Any:
-    """A cotangent in the dtype of its result; `None` for an integer one. `number` is its leaf."""
-    shape, dtype = aval
-    if dtype.kind not in "fc":
-        return None
-    found = np.shape(ct) if not isinstance(ct, Tracer) else ct.shape
-    if found != shape:
-        raise CotangentError(
-            f"vjp: the cotangent{_place(structure, number)} has shape {found}, but the result has "
-            f"shape {shape}. They must be the same. Pass an array of shape {shape}, e.g. "
-            "np.ones_like(out)."
-        )
-    own_dtype = result_dtype(ct)
-    if own_dtype == float0:
-        return None
-    if own_dtype.kind not in "biufc" or (own_dtype.kind == "c" and dtype.kind != "c"):
-        raise CotangentError(
-            f"vjp: the cotangent{_place(structure, number)} has dtype {own_dtype}, but the result "
-            f"has dtype {dtype}. The one cannot be converted to the other without loss. Pass it "
-            "with the dtype of the result."
-        )
-    if isinstance(ct, np.ndarray | np.generic | Tracer) or is_foreign(ct):
-        ct = as_operand(ct)
-        return ct if own_dtype == dtype else cast_like(ct, dtype)
-    return dtype.type(ct)
-
-
-def _place(structure: Any, number: int) -> str:
-    path = tree.keystr([*structure.paths()][number])
-    return f" at {path}" if path else ""

@@ -11,12 +11,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from typing_extensions import override
 
+from funcgrad.core.modes import MODES
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.program import ASK, Constant, Equation, Guard, Program, Variable
 from funcgrad.core.protocols import ArrayLike
 from funcgrad.core.tracer import Tracer, leaked
 from funcgrad.core.wengert import aval_of
-from funcgrad.errors import GuardError, user_line
+from funcgrad.errors import GuardError
 from funcgrad.interpreters.batch import Axis, BatchTracer
 from funcgrad.interpreters.record import SMALL, Recording
 from funcgrad.interpreters.shape import ShapeTracer
@@ -227,9 +228,22 @@ class BodyStage(Stage):
         keeper: as in `Body`.
         saves: variables that the policy keeps, and their values.
         lines: where functions with derivative zero were applied, if somebody wants to know.
+        arrays: plain ones that are operands, where a staging is open, and what they held.
+        is_fixed: whether none of them was seen to change.
     """
 
-    __slots__ = ("constants", "inputs", "keeper", "lines", "policy", "reads", "saved", "saves")
+    __slots__ = (
+        "arrays",
+        "constants",
+        "inputs",
+        "is_fixed",
+        "keeper",
+        "lines",
+        "policy",
+        "reads",
+        "saved",
+        "saves",
+    )
     tracer = BodyTracer
     measures = False
 
@@ -243,6 +257,8 @@ class BodyStage(Stage):
         self.reads: dict[int, frozenset[int] | None] = {}
         self.constants: dict[int, tuple[Any, Constant]] = {}
         self.lines: dict[int, str] | None = None
+        self.arrays: dict[int, tuple[Any, bytes, Variable]] = {}
+        self.is_fixed = True
 
     def enter(self, leaf: Any) -> BodyTracer:
         """A tracer for an operand."""
@@ -277,10 +293,30 @@ class BodyStage(Stage):
             return self._name(arg)
         if not isinstance(arg, np.ndarray):
             return Constant(arg)
+        if MODES.staging:
+            return self._read(arg)
         if arg.nbytes <= SMALL:
             return Constant(np.array(arg))
         kept = self.keeper.guard(arg)
         return self.constants.setdefault(id(arg), (arg, Residual(kept)))[1]
+
+    def _read(self, array: np.ndarray[Any, Any]) -> Variable:
+        """A plain array as an operand, so that the staging around says how it is known."""
+        found = self.arrays.get(id(array))
+        if found is None:
+            found = array, array.tobytes(), self._add(array)
+            found = self.arrays.setdefault(id(array), found)
+        elif array.tobytes() != found[1]:
+            self.is_fixed = False
+        return found[2]
+
+    def is_one_program(self) -> bool:
+        """Whether what was written does not depend on values, nor on when arrays are read."""
+        return (
+            self.is_fixed
+            and not any(isinstance(item, Guard) for item in self.items)
+            and all(array.tobytes() == before for array, before, _ in self.arrays.values())
+        )
 
     @override
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
@@ -291,17 +327,13 @@ class BodyStage(Stage):
         ]
         out = call(primitive, values, params)
         results = out if type(out) is tuple else (out,)
-        variables = tuple(map(self.variable, results))
-        equation = Equation(primitive, operands, tuple(params.items()), variables)
-        self.items.append(equation)
+        equation = self.equation(primitive, operands, params, results)
         if primitive.vjp is None and self.lines is not None:
-            self.lines[variables[0].number] = user_line()
-        if primitive.data_dependent:
-            self.items.extend(Guard(v, "shape", v.shape) for v in variables)
+            self.lines[equation.results[0].number] = str(self.last)
         self.note(equation, values, params, out)
         tracers = tuple(
             BodyTracer(result, variable, self, primitive)
-            for result, variable in zip(results, variables, strict=True)
+            for result, variable in zip(results, equation.results, strict=True)
         )
         return tracers if type(out) is tuple else tracers[0]
 

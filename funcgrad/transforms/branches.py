@@ -1,17 +1,20 @@
 """Choices between functions: cond and switch."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from funcgrad import tree
+from funcgrad.core.modes import MODES
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.errors import ControlFlowError
 from funcgrad.interpreters.batch import differs
 from funcgrad.interpreters.shape import is_unknown
 from funcgrad.transforms.arguments import check_callable
 from funcgrad.transforms.choice import alike, predicate, select
+from funcgrad.transforms.later import equations
 
 __all__ = ["cond", "switch"]
 
@@ -31,6 +34,11 @@ def cond(
     of the functions: a branch never meets values that it was not chosen for, so it gives neither
     warnings nor derivatives that are not a number. Values that a branch reaches through a global
     variable or an attribute cannot be replaced; there they are refused.
+
+    Compiled by `jit` it is an `if` with an `else`, recorded once for both ways: while it is
+    recorded, the functions are called without values, nothing is computed in them, and the chosen
+    one is computed after that. Where that cannot be (a function asks for values, calls itself, or
+    returns something else than the other one), each way is recorded when it is first taken.
 
     Args:
         pred: a boolean or a number (true if not zero), of shape `()`.
@@ -57,6 +65,10 @@ def cond(
     check_callable("cond", true_fun, "true_fun")
     check_callable("cond", false_fun, "false_fun")
     pred = predicate("cond", "pred", pred, "biufc")
+    if MODES.staging and equations("branches_stage").is_staged(pred):
+        with suppress(equations("branches_stage").Misfit):
+            both, chosen = (true_fun, false_fun), equations("branches").chosen_by_equation
+            return chosen("cond", pred, both, operands, boolean=True)
     if differs(pred):
         masks = (pred, DISPATCH[np.logical_not](pred))
         return select("cond", masks, (true_fun, false_fun), operands)
@@ -69,7 +81,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     """One of several functions: `branches[index]` of the operands.
 
     Under `vmap` it behaves as `cond`: an index that is the same for all examples runs one function,
-    one that differs runs those that any example chose, and selects.
+    one that differs runs those that any example chose, and selects. So it does when it is compiled.
 
     Args:
         index: an integer of shape `()`; one that is out of range counts as the nearest that is not.
@@ -99,6 +111,10 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     for number, branch in enumerate(branches):
         check_callable("switch", branch, f"branch {number}")
     index = predicate("switch", "index", index, "biu")
+    if MODES.staging and equations("branches_stage").is_staged(index):
+        with suppress(equations("branches_stage").Misfit):
+            chosen = equations("branches").chosen_by_equation
+            return chosen("switch", index, branches, operands, boolean=False)
     last = len(branches) - 1
     if differs(index):
         index = DISPATCH[np.clip](index, 0, last)

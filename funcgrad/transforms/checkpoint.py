@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad import tree
+from funcgrad.core.modes import MODES
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.program import Variable
 from funcgrad.core.tracer import Tracer, bind
@@ -170,6 +171,8 @@ class _Call:
             out = run(fun, args, kwargs)
         finally:
             stage.close()
+        if MODES.staging and not stage.is_one_program():  # a staging asks for values itself
+            return self._plainly()
         return self._finished(stage, levels, out, budget)
 
     def _finished(self, stage: BodyStage, levels: Levels, out: Any, budget: int | None) -> Any:

@@ -1,18 +1,21 @@
 """Loops that count or wait: fori_loop and while_loop."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
 import numpy as np
 
 from funcgrad import tree
+from funcgrad.core.modes import MODES
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.interpreters.batch import differs
 from funcgrad.interpreters.shape import is_unknown
 from funcgrad.transforms.arguments import check_callable
 from funcgrad.transforms.carry import Carry, read_only
 from funcgrad.transforms.choice import Chosen, every, predicate, some
+from funcgrad.transforms.later import equations
 
 __all__ = ["fori_loop", "while_loop"]
 
@@ -31,6 +34,10 @@ def while_loop(
     none. Examples that have finished keep their value. While others go on, the body is computed for
     them on the values of one that does (as in `cond`, also for batched values in its closure), so
     that they cannot bring in warnings, infinities or derivatives that are not a number.
+
+    Compiled by `jit` it is one loop for any number of steps, unless a function asks for values. In
+    reverse mode it keeps its operands, and goes through its steps once more. The derivative by a
+    start that the functions read too is the same but for the order in which its parts are added.
 
     Args:
         cond_fun: takes the value and returns a boolean of shape `()`.
@@ -61,10 +68,14 @@ def while_loop(
     """
     check_callable("while_loop", cond_fun, "cond_fun")
     check_callable("while_loop", body_fun, "body_fun")
+    carry = Carry("while_loop", init_val, "init_val")
+    if MODES.staging:
+        with suppress(equations("branches_stage").Misfit):
+            return equations("whiles_stage").repeated_by_equation(cond_fun, body_fun, carry)
     return _repeat(
         lambda _, value: predicate("while_loop", "the result of cond_fun", cond_fun(value), "b"),
         lambda _, value: body_fun(value),
-        Carry("while_loop", init_val, "init_val"),
+        carry,
     )
 
 
@@ -113,6 +124,11 @@ def _is_one_number(x: Any) -> bool:
     return not (differs(x) or is_unknown(x))
 
 
+def _counted(f: Callable[[Any, Any], Any], value: Any, _x: Any, number: Any) -> tuple[Any, Any]:
+    """One step, for `staged_loop`."""
+    return f(number, value), ()
+
+
 def fori_loop(
     lower: Any,
     upper: Any,
@@ -124,7 +140,9 @@ def fori_loop(
     """Repeat for counted steps: x ← body(i, x) for i = lower, …, upper - 1.
 
     It runs as a Python loop with every derivative. Under `vmap`, bounds that differ between
-    examples make it a `while_loop`.
+    examples make it a `while_loop`. In a function compiled by `jit` it is a loop of the compiled
+    code, as `scan` is; the number is a traced integer there, unless `body_fun` needs a Python one,
+    as an index of a list: then all steps are recorded.
 
     Args:
         lower: the first number, an integer.
@@ -154,6 +172,10 @@ def fori_loop(
     lower = predicate("fori_loop", "lower", lower, "iu")
     upper = predicate("fori_loop", "upper", upper, "iu")
     carry = Carry("fori_loop", init_val, "init_val")
+    if MODES.staging and any(map(equations("branches_stage").is_staged, (lower, upper))):
+        with suppress(equations("branches_stage").Misfit):
+            counted = equations("whiles_stage").counted_by_equation
+            return counted(lower, upper, body_fun, carry)
     first = int(lower) if _is_one_number(lower) else lower
     if not (_is_one_number(lower) and _is_one_number(upper)):
         return _repeat(
@@ -165,6 +187,13 @@ def fori_loop(
     numbers = range(first, int(upper))
     if any(map(is_unknown, carry.leaves())):
         numbers = numbers[:1]  # only shapes are computed: one step shows those of all
+    elif MODES.staging and len(numbers) > 1:
+        nothing: list[Any] = []
+        xs = tree.flatten(nothing)
+        staged = equations("loops_stage").staged_loop
+        kept = staged(body_fun, _counted, carry, xs, len(numbers), reverse=False, first=first)
+        if kept is not None:
+            return kept[0]
     with read_only(carry):
         for step, i in enumerate(numbers):
             value = carry.checked(body_fun(i, value), step)

@@ -23,6 +23,7 @@ from funcgrad.transforms.arguments import (
     own,
     run,
 )
+from funcgrad.transforms.leaf_names import named_leaves, parameter_names
 
 __all__ = ["FunctionProgram", "make_program"]
 
@@ -93,9 +94,9 @@ def make_program(
     Example:
         >>> import numpy as np
         >>> print(make_program(lambda x, y: np.sin(x) * y)(np.zeros(3), 2.0))
-        <lambda>(a: float64[3], b: float64[]):
-            c: float64[3] = sin(a)
-            d: float64[3] = multiply(c, b)
+        <lambda>(x: float64[3], y: float64[]):
+            c: float64[3] = sin(x)
+            d: float64[3] = multiply(c, y)
             return d
     """
     selection = Selection.of("make_program", static_argnums, None)
@@ -106,7 +107,11 @@ def make_program(
         inputs = tuple(arg for i, arg in enumerate(args) if i not in static)
         leaves, structure = tree.flatten((inputs, kwargs))
         stage = Stage("make_program")
-        traced = [stage.input(_checked(leaf, inputs, kwargs, i)) for i, leaf in enumerate(leaves)]
+        names = named_leaves(parameter_names(fun), (inputs, kwargs), static)
+        traced = [
+            stage.input(_checked(leaf, inputs, kwargs, i), name)
+            for i, (leaf, name) in enumerate(zip(leaves, names, strict=True))
+        ]
         variables = tuple(x.variable for x in traced)
         given, call_kwargs = tree.unflatten(structure, traced)
         rest = iter(given)

@@ -19,7 +19,6 @@ import numpy as np
 from typing_extensions import override
 
 from funcgrad.core.primitive import Primitive
-from funcgrad.core.program import Equation
 from funcgrad.core.tracer import Trace, Tracer, leaked
 from funcgrad.core.wengert import aval_of
 from funcgrad.families.shapes import cast_like, in_front, zeros_like
@@ -131,13 +130,11 @@ def _stage(trace: Stage, fun: Replayed, leaves: Sequence[Any], known: Any) -> li
     values = _own(trace, leaves)[1]
     outs = apply(fun, list(values), known)
     operands = tuple(map(trace.operand, leaves))
-    variables = tuple(map(trace.variable, outs))
-    equation = Equation(checkpoint_p, operands, (("fun", fun),), variables)
-    trace.items.append(equation)
+    equation = trace.equation(checkpoint_p, operands, {"fun": fun}, outs)
     if hasattr(trace, "note"):  # a checkpoint around this one
         trace.note(equation, values, {"fun": fun}, tuple(outs))
     make = getattr(trace, "tracer", StageTracer)
-    return [make(*pair, trace, checkpoint_p) for pair in zip(outs, variables, strict=True)]
+    return [make(*pair, trace, checkpoint_p) for pair in zip(outs, equation.results, strict=True)]
 
 
 # --- its derivatives --------------------------------------------------------------------------
@@ -277,7 +274,7 @@ def _sweep_over(
     for done in (seeds, outs, cts):
         done.clear()
     latest_first = iter(records.pop, None)
-    sweep(expanded(latest_first, totals) if trace.expands else latest_first, totals)
+    sweep(expanded(trace, latest_first, totals) if trace.expands else latest_first, totals)
     return totals[:count]
 
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core.program import Constant, Program, Variable
 from funcgrad.core.tracer import Tracer
 from funcgrad.interpreters.record import Recording
 from funcgrad.interpreters.stage import Stage
+from funcgrad.transforms.later import equations
 
 __all__ = ["Cut", "Replayed", "highest", "is_recorded", "owner_of"]
 
@@ -38,6 +40,13 @@ class Replayed:
         """All results, from operands and the saved values."""
         del saved
         return self.run(leaves)
+
+    def as_program(self, operands: Sequence[Variable | Constant]) -> Program | None:
+        """What it does with operands like these; `None` if that depends on their values."""
+        program: Program | None = equations("branches_emission").program_of(
+            self.run, operands, "again"
+        )
+        return program
 
     def varying(self, flags: Sequence[bool | None]) -> tuple[bool, ...]:
         """Which results differ between the examples of a batch, if flagged operands do.

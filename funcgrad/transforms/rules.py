@@ -16,11 +16,13 @@ from typing_extensions import override
 from funcgrad import tree
 from funcgrad.core.modes import named_axis
 from funcgrad.core.primitive import Primitive
+from funcgrad.core.program import Constant, Program, Variable
 from funcgrad.core.wengert import Aval
 from funcgrad.errors import CustomRuleError
 from funcgrad.families.shapes import cast_like, dtype_of, in_front, shape_of, zeros_like
 from funcgrad.interpreters.batch import Batch
 from funcgrad.transforms.arguments import dtype_name, float0, is_differentiable, result_dtype, run
+from funcgrad.transforms.later import equations
 from funcgrad.transforms.vmap import lift, unlift
 from funcgrad.tree.mismatch import children_like, describe
 
@@ -59,6 +61,13 @@ class Call:
     def run(self, leaves: Sequence[Any]) -> list[Any]:
         """Results."""
         raise NotImplementedError
+
+    def as_program(self, operands: Sequence[Variable | Constant]) -> Program | None:
+        """What it does with operands like these; `None` if that depends on their values."""
+        program: Program | None = equations("branches_emission").program_of(
+            self.run, operands, self.rules.name
+        )
+        return program
 
     def forward(self, leaves: Sequence[Any]) -> tuple[list[Any], list[Any], Any]:
         """Results, and the residuals as leaves and static data."""

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from funcgrad import tree
+from funcgrad.core.modes import MODES
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.errors import BudgetError, ControlFlowError
 from funcgrad.families.shapes import negative_axis, rank_of, shape_of
@@ -16,6 +17,7 @@ from funcgrad.interpreters.shape import ShapeOnly, is_unknown
 from funcgrad.primitives.rows import rows
 from funcgrad.transforms.arguments import check_callable, function_name, own, result_dtype
 from funcgrad.transforms.carry import Carry, Collected, array_leaf, read_only, sealed
+from funcgrad.transforms.later import equations
 from funcgrad.transforms.sizes import read_budget
 from funcgrad.transforms.stepwise import checkpointed_scan
 
@@ -36,6 +38,9 @@ def scan(
     It runs as a Python loop, so `f` may do what any function may: branch on values, call NumPy,
     contain loops. A gradient through it costs a constant number of operations for each operation of
     `f`, and its memory grows with n; `checkpoint` bounds that.
+
+    In a function compiled by `jit` it is a loop of the compiled code, and `f` is called for one
+    step only. Where `f` asks for a value (`if`, `int()`), all steps are recorded.
 
     Args:
         f: takes the carry and one slice of `xs`, and returns the next carry and a result (`None` if
@@ -97,6 +102,11 @@ def scan_as(
         return _once(f, carry, slices, structure, count)
     if checkpoint is not None:
         return _checkpointed(f, carry, slices, structure, count, reverse, checkpoint)
+    if MODES.staging and count > 1:
+        staged = equations("loops_stage").staged_loop
+        kept: tuple[Any, Any] | None = staged(f, _step, carry, (slices, structure), count, reverse)
+        if kept is not None:
+            return kept
     value = carry.start()
     results = Collected(transform)
     add, checked = results.add, carry.checked
@@ -108,6 +118,14 @@ def scan_as(
             value = checked(out[0], step)
             add(out[1])
     return carry.finished(value), results.stacked(reverse)
+
+
+def _step(f: Callable[[Any, Any], Any], carry: Any, x: Any, _number: Any) -> tuple[Any, Any]:
+    """One step, for `staged_loop`."""
+    out = f(carry, x)
+    if type(out) is not tuple or len(out) != 2:  # a pair
+        _refuse_pair(f, out)
+    return out
 
 
 def _check_unroll(unroll: Any) -> None:

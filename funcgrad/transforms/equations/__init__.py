@@ -1,0 +1,1 @@
+"""Equations that hold programs: loops and branches that stay what they are when staged."""
