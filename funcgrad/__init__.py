@@ -5,10 +5,12 @@ back, in any nesting. The functions are written with plain `import numpy as np`,
 with `funcgrad.numpy`.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from funcgrad import errors, nn, numpy, tree
 from funcgrad.core.modes import debug_mutation
 from funcgrad.core.program import Program
-from funcgrad.drawing.programs import draw
 from funcgrad.flatten_util import ravel_pytree
 from funcgrad.transforms import policies as checkpoint_policies
 from funcgrad.transforms.arguments import float0
@@ -34,12 +36,18 @@ from funcgrad.transforms.jacobian import hessian, hvp, jacfwd, jacobian, jacrev
 from funcgrad.transforms.linear import linear_transpose, linearize
 from funcgrad.transforms.loops import fori_loop, while_loop
 from funcgrad.transforms.mapping import map
-from funcgrad.transforms.memory import memory_report, print_saved_residuals
 from funcgrad.transforms.program import make_program
 from funcgrad.transforms.scan import associative_scan, scan
 from funcgrad.transforms.shapes import ShapeDtypeStruct, eval_shape
 from funcgrad.transforms.stop_gradient import stop_gradient
 from funcgrad.transforms.vmap import vmap
+
+if TYPE_CHECKING:
+    from funcgrad import random
+    from funcgrad.drawing.programs import draw
+    from funcgrad.jitting.export import to_source
+    from funcgrad.jitting.jitted import jit
+    from funcgrad.transforms.memory import memory_report, print_saved_residuals
 
 __version__ = "0.1.0"
 
@@ -71,6 +79,7 @@ __all__ = [
     "jacfwd",
     "jacobian",
     "jacrev",
+    "jit",
     "jvp",
     "linear_transpose",
     "linearize",
@@ -86,15 +95,40 @@ __all__ = [
     "print_saved_residuals",
     "psum",
     "pure_callback",
+    "random",
     "ravel_pytree",
     "remat",
     "scan",
     "sequential_vmap",
     "stop_gradient",
     "switch",
+    "to_source",
     "tree",
     "value_and_grad",
     "vjp",
     "vmap",
     "while_loop",
 ]
+
+_LATE = {
+    "draw": "funcgrad.drawing.programs",
+    "jit": "funcgrad.jitting.jitted",
+    "memory_report": "funcgrad.transforms.memory",
+    "print_saved_residuals": "funcgrad.transforms.memory",
+    "to_source": "funcgrad.jitting.export",
+}
+"""What is imported when it is first asked for, so that programs without it start sooner."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "random":
+        return importlib.import_module("funcgrad.random")
+    if name not in _LATE:
+        raise AttributeError(f"module 'funcgrad' has no attribute {name!r}", name=name)
+    value = getattr(importlib.import_module(_LATE[name]), name)
+    globals()[name] = value  # found without this function from now on
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,14 +1,21 @@
 """The benchmarks compute what they say: no times are looked at here."""
 
+import itertools
 import math
+import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.benchmarks import layer
+import funcgrad as fg
+from funcgrad.compile.passes import forward
+from tests.benchmarks import jit_dispatch, layer
 from tests.benchmarks.contenders import CONTENDERS
-from tests.benchmarks.report import ratios
-from tests.benchmarks.targets import TARGETS, Target
+from tests.benchmarks.jit_compilation import PHASES, derivative, phases, recorded, written
+from tests.benchmarks.report import compiled, ratios
+from tests.benchmarks.targets import JIT_TARGETS, TARGETS, Target
 from tests.benchmarks.timing import Timing
 from tests.benchmarks.workload import Workload, as_arrays, relative_error
 from tests.benchmarks.workloads import WORKLOADS
@@ -47,7 +54,8 @@ def test_the_value_by_hand_is_the_value_of_the_loss(workload: Workload) -> None:
 
 
 def test_every_target_names_a_workload() -> None:
-    assert {name for targets in TARGETS.values() for name in targets} <= set(WORKLOADS)
+    for table in (TARGETS, JIT_TARGETS):
+        assert {name for targets in table.values() for name in targets} <= set(WORKLOADS)
 
 
 def test_relative_error_is_infinite_where_shapes_differ() -> None:
@@ -95,3 +103,94 @@ def test_the_layer_trains_as_pytorch_does(name: str) -> None:
     found = layer.built(layer.STEPS[name])
     own, peer = (found[contender][1] for contender in (layer.OWN, layer.PEER))
     assert own == pytest.approx(peer, rel=layer.TOLERANCE)
+
+
+# --- compiled functions -----------------------------------------------------------------------
+
+
+def test_the_report_divides_times_by_those_of_the_compiled_function() -> None:
+    measured = {
+        "W1": {
+            "funcgrad.jit": Timing(samples=[2.0, 2.0]),
+            "funcgrad": Timing(samples=[6.0, 1.0]),
+            "torch eager": Timing(samples=[18.0, 18.0]),
+        }
+    }
+    row = "| W1 | 2 s | - | 1.75 | met | 9 | 8 (18) | met | - | 1.2 (2.5) | - | - | - | - |"
+    assert row in compiled(measured)
+    assert row in ratios(measured)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    # Each statement costs a fifth of a microsecond or more, so none may be added unnoticed.
+    [("W1", 26), ("W2", 203), ("W3", 60), ("W5", 26), ("W7a", 17), ("W8", 17), ("W11", 63)],
+)
+def test_the_number_of_statements_of_a_gradient_does_not_grow(name: str, most: int) -> None:
+    workload = WORKLOADS[name]
+    program, _ = forward(recorded(workload, workload.small()))
+    assert written(program)[2] <= most
+
+
+@pytest.mark.parametrize("name", list(WORKLOADS))
+def test_a_compiled_gradient_has_the_bits_of_the_plain_one(name: str) -> None:
+    workload = WORKLOADS[name]
+    data = workload.small()
+    fun = derivative(workload, data)
+    jitted = fg.jit(fun)
+    expected = fg.tree.leaves(fun(*data.arguments))
+    for _ in range(2):
+        results = fg.tree.leaves(jitted(*data.arguments))
+        assert [np.asarray(x).tobytes() for x in results] == [
+            np.asarray(x).tobytes() for x in expected
+        ]
+
+
+def _chain(steps: int) -> Callable[[Any], Any]:
+    def loss(x: Any) -> Any:
+        for _ in range(steps):
+            x = np.tanh(x * 1.5 + 0.25)
+        return np.sum(x)
+
+    return fg.value_and_grad(loss)
+
+
+def _calls_of(work: Callable[[], Any]) -> int:
+    """How many functions are called, of Python's or of C."""
+    count = itertools.count()
+
+    def note(_frame: Any, event: str, _argument: Any) -> None:
+        if event in ("call", "c_call"):
+            next(count)
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return next(count)
+
+
+def test_compilation_takes_as_many_steps_for_the_last_operation_as_for_the_first() -> None:
+    x = np.linspace(0.1, 1.0, 10)
+    steps = {n: _calls_of(lambda n=n: fg.jit(_chain(n))(x)) for n in (4, 40, 80, 160)}
+    first, later = (steps[80] - steps[40]) / 40, (steps[160] - steps[80]) / 80
+    assert later <= 1.01 * first
+    # For the 7 operations that a step of the chain records; JAX calls thousands for each.
+    assert later <= 7 * 240
+
+
+@pytest.mark.parametrize("case", jit_dispatch.CASES, ids=lambda case: case.title)
+def test_a_call_that_is_timed_is_dispatched_by_the_short_way(case: jit_dispatch.Case) -> None:
+    compiled_nothing = fg.jit(jit_dispatch.nothing, **case.options)
+    for _ in range(5):
+        assert compiled_nothing(*case.args) == 1.0
+    info = compiled_nothing.cache_info()
+    assert (info.hits, info.recordings) == (4, 1)
+
+
+def test_the_phases_of_a_compilation_are_all_timed() -> None:
+    found = phases(WORKLOADS["W1"])
+    assert tuple(found.seconds) == PHASES
+    assert all(spent >= 0 for spent in found.seconds.values())
+    assert 0 < found.statements <= found.equations

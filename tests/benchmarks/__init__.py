@@ -9,6 +9,7 @@ From the root of the project::
     python -m tests.benchmarks --imports               import time beside NumPy's
     python -m tests.benchmarks --overhead              microseconds per array operation
     python -m tests.benchmarks --depth                 a chain of 1,000,000 recorded operations
+    python -m tests.benchmarks.jit                     compiled functions: calls, compilation
 
 Ratios are to be compared, not times: a busy machine slows all contenders alike.
 """

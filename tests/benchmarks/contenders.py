@@ -56,10 +56,27 @@ def _transformed(library: Any, jacobian: str, workload: Workload, loss: Loss, da
             return lambda: library.jvp(gradient, data.params, data.constants)[1]
 
 
+def _compiled(library: Any, jacobian: str, workload: Workload, loss: Loss, data: Data) -> Run:
+    """The derivative under `library.jit`, as a function of all arguments."""
+    if workload.task == "hvp":
+        gradient = library.grad(loss)
+        product = library.jit(lambda x, v: library.jvp(gradient, (x,), (v,))[1])
+        return partial(product, *data.arguments)
+    whole = _transformed(library, jacobian, workload, loss, data)
+    assert isinstance(whole, partial)
+    return partial(library.jit(whole.func), *whole.args)
+
+
 def _funcgrad(namespace: str, workload: Workload, data: Data) -> Run:
     funcgrad = import_module("funcgrad")
     loss = partial(workload.loss, import_module(namespace))
     return _transformed(funcgrad, "jacobian", workload, loss, data)
+
+
+def _funcgrad_jit(workload: Workload, data: Data) -> Run:
+    funcgrad = import_module("funcgrad")
+    loss = partial(workload.loss, import_module("funcgrad.numpy"))
+    return _compiled(funcgrad, "jacobian", workload, loss, data)
 
 
 def _funcgrad_nn(workload: Workload, data: Data) -> Run:
@@ -124,17 +141,8 @@ def _jax(workload: Workload, data: Data, *, jit: bool) -> Run:
         params=tuple(map(jax.numpy.asarray, data.params)),
         constants=tuple(map(jax.numpy.asarray, data.constants)),
     )
-    run: Run
-    if not jit:
-        run = _transformed(jax, "jacfwd", workload, loss, on_device)
-    elif workload.task == "hvp":
-        gradient = jax.grad(loss)
-        product = jax.jit(lambda x, v: jax.jvp(gradient, (x,), (v,))[1])
-        run = partial(product, *on_device.arguments)
-    else:
-        whole = _transformed(jax, "jacfwd", workload, loss, on_device)
-        assert isinstance(whole, partial)
-        run = partial(jax.jit(whole.func), *whole.args)
+    derivative = _compiled if jit else _transformed
+    run = derivative(jax, "jacfwd", workload, loss, on_device)
     return lambda: jax.block_until_ready(run())
 
 
@@ -144,6 +152,7 @@ CONTENDERS: dict[str, Contender] = {
         Contender("hand", "numpy", _by_hand),
         Contender("funcgrad", "funcgrad", partial(_funcgrad, "funcgrad.numpy")),
         Contender("funcgrad np.*", "funcgrad", partial(_funcgrad, "numpy")),
+        Contender("funcgrad.jit", "funcgrad", _funcgrad_jit),
         Contender("funcgrad nn", "funcgrad", _funcgrad_nn, lambda w: w.nn_loss is not None),
         Contender("funcgrad torch", "funcgrad", partial(_torch_style, "funcgrad.compat.torch")),
         Contender("torch eager", "torch", partial(_torch_style, "torch")),

@@ -32,12 +32,13 @@ class Training:
 
     Attributes:
         title: what it trains.
-        build: of a module with PyTorch's interface: a step, which returns the loss.
+        build: of a module with PyTorch's interface, and of what is done with the model before it
+            is trained (such as `torch.compile`): a step, which returns the loss.
         most: how many times PyTorch's time it may take.
     """
 
     title: str
-    build: Callable[[Any], Step]
+    build: Callable[..., Step]
     most: float
 
 
@@ -54,12 +55,16 @@ def _looped(model: Any, inputs: tuple[Any, ...], loss: Any, optimiser: Any) -> S
     return step
 
 
+def _as_it_is(model: Any) -> Any:
+    return model
+
+
 def _labels(torch: Any, count: int) -> Any:
     return torch.randint(0, 10, (count,))
 
 
-def _perceptron(optimiser: str, **options: Any) -> Callable[[Any], Step]:
-    def build(torch: Any) -> Step:
+def _perceptron(optimiser: str, **options: Any) -> Callable[..., Step]:
+    def build(torch: Any, wrap: Any = _as_it_is) -> Step:
         nn = torch.nn
         model = nn.Sequential(
             nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, 10)
@@ -67,20 +72,20 @@ def _perceptron(optimiser: str, **options: Any) -> Callable[[Any], Step]:
         x, y = torch.randn(128, 784), _labels(torch, 128)
         criterion = nn.CrossEntropyLoss()
         chosen = getattr(torch.optim, optimiser)(model.parameters(), **options)
-        return _looped(model, (x,), lambda out: criterion(out, y), chosen)
+        return _looped(wrap(model), (x,), lambda out: criterion(out, y), chosen)
 
     return build
 
 
-def _recurrent(torch: Any) -> Step:
+def _recurrent(torch: Any, wrap: Any = _as_it_is) -> Step:
     model = torch.nn.RNN(64, 64)
     x, y = torch.randn(200, 16, 64), torch.randn(200, 16, 64)
     mse = torch.nn.MSELoss()
     chosen = torch.optim.SGD(model.parameters(), lr=0.01)
-    return _looped(model, (x,), lambda out: mse(out[0], y), chosen)
+    return _looped(wrap(model), (x,), lambda out: mse(out[0], y), chosen)
 
 
-def _cells(torch: Any) -> Step:
+def _cells(torch: Any, wrap: Any = _as_it_is) -> Step:
     cell = torch.nn.RNNCell(64, 64)
     xs, y = torch.randn(200, 16, 64), torch.randn(16, 64)
     mse = torch.nn.MSELoss()
@@ -92,10 +97,10 @@ def _cells(torch: Any) -> Step:
         return h
 
     chosen = torch.optim.SGD(cell.parameters(), lr=0.01)
-    return _looped(model, (xs,), lambda out: mse(out, y), chosen)
+    return _looped(wrap(model), (xs,), lambda out: mse(out, y), chosen)
 
 
-def _attention(torch: Any) -> Step:
+def _attention(torch: Any, wrap: Any = _as_it_is) -> Step:
     nn = torch.nn
     model = nn.ModuleDict({name: nn.Linear(64, 64) for name in ("q", "k", "v", "out")})
     x, y = torch.randn(8, 128, 64), torch.randn(8, 128, 64)
@@ -107,19 +112,19 @@ def _attention(torch: Any) -> Step:
 
     mse = nn.MSELoss()
     chosen = torch.optim.SGD(model.parameters(), lr=0.01)
-    return _looped(attend, (x,), lambda out: mse(out, y), chosen)
+    return _looped(wrap(attend), (x,), lambda out: mse(out, y), chosen)
 
 
-def _multihead(torch: Any) -> Step:
+def _multihead(torch: Any, wrap: Any = _as_it_is) -> Step:
     model = torch.nn.MultiheadAttention(64, 1, batch_first=True)
     x, y = torch.randn(8, 128, 64), torch.randn(8, 128, 64)
     mse = torch.nn.MSELoss()
     chosen = torch.optim.SGD(model.parameters(), lr=0.01)
-    return _looped(model, (x, x, x), lambda out: mse(out[0], y), chosen)
+    return _looped(wrap(model), (x, x, x), lambda out: mse(out[0], y), chosen)
 
 
-def _lenet(size: int) -> Callable[[Any], Step]:
-    def build(torch: Any) -> Step:
+def _lenet(size: int) -> Callable[..., Step]:
+    def build(torch: Any, wrap: Any = _as_it_is) -> Step:
         nn = torch.nn
         model = nn.Sequential(
             nn.Conv2d(1, 6, 5, padding=2 if size == 28 else 0), nn.ReLU(), nn.MaxPool2d(2),
@@ -130,12 +135,12 @@ def _lenet(size: int) -> Callable[[Any], Step]:
         x, y = torch.randn(64, 1, size, size), _labels(torch, 64)
         criterion = nn.CrossEntropyLoss()
         chosen = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-        return _looped(model, (x,), lambda out: criterion(out, y), chosen)
+        return _looped(wrap(model), (x,), lambda out: criterion(out, y), chosen)
 
     return build
 
 
-def _digits(torch: Any) -> Step:
+def _digits(torch: Any, wrap: Any = _as_it_is) -> Step:
     """The network of PyTorch's MNIST example."""
     nn, F = torch.nn, torch.nn.functional
 
@@ -159,7 +164,7 @@ def _digits(torch: Any) -> Step:
     model = Net()
     x, y = torch.randn(64, 1, 28, 28), _labels(torch, 64)
     chosen = torch.optim.Adadelta(model.parameters(), lr=1.0)
-    return _looped(model, (x,), lambda out: F.nll_loss(out, y), chosen)
+    return _looped(wrap(model), (x,), lambda out: F.nll_loss(out, y), chosen)
 
 
 STEPS: Mapping[str, Training] = {

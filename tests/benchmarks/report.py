@@ -8,8 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from tests.benchmarks.targets import (
+    JIT,
+    JIT_TARGETS,
     LAYER_TARGETS,
     NN_TARGET,
+    NO_SLOWER,
     PLAIN_NUMPY_SHARE,
     TARGETS,
     Target,
@@ -99,7 +102,33 @@ def ratios(measured: Timings) -> str:
     if layer:
         head = ["workload", "torch eager", LAYER, f"torch eager ÷ {LAYER}", "target", "verdict"]
         parts += ["## Through `funcgrad.compat.torch`", table(head, layer)]
+    if any(JIT in timings for timings in measured.values()):
+        parts.append(compiled(measured, everybody=False))
     return "\n\n".join([*parts, "## All contenders", _everybody(measured)])
+
+
+def compiled(measured: Timings, *, everybody: bool = True) -> str:
+    """The table of ratios of `funcgrad.jit`."""
+    head = ["workload", JIT, "hand ÷", "eager ÷", "no slower"]
+    for peer in JIT_TARGETS:
+        head += [f"{peer} ÷", "target (aim)", "verdict"]
+    rows = [_compiled_row(name, timings) for name, timings in measured.items() if JIT in timings]
+    parts = [f"## Through `{JIT}`", table(head, rows)]
+    return "\n\n".join(parts + [_everybody(measured)] * everybody)
+
+
+def _compiled_row(workload: str, timings: Mapping[str, Timing]) -> list[str]:
+    own = timings[JIT]
+
+    def over(peer: str) -> float:
+        return timings.get(peer, Timing()).over(own)
+
+    eager = over("funcgrad")
+    verdict = NOTHING if math.isnan(eager) else NO_SLOWER.verdict(eager)
+    cells = [workload, seconds(own.median), quotient(over("hand")), quotient(eager), verdict]
+    for peer, targets in JIT_TARGETS.items():
+        cells += _judged(over(peer), targets.get(workload))
+    return cells
 
 
 def _layer_row(workload: str, timings: Mapping[str, Timing]) -> list[str]:

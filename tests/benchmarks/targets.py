@@ -82,3 +82,29 @@ LAYER_TARGETS: dict[str, Target] = _targets(
     W11=(1 / 1.3, 1 / 1.3),
 )
 """Time of PyTorch / time of `funcgrad.compat.torch`, forward and backward."""
+
+JIT = "funcgrad.jit"
+JIT_TARGETS: dict[str, dict[str, Target]] = {
+    "torch eager": _targets(W1=(8, 18), W2=(15, 130), W6=(3, 5), W6n=(3, 5), W10_1=(6, 100)),
+    "jax.jit": _targets(W1=(1.2, 2.5), W6=(1.5, 2.2), W6n=(1.5, 2.2)),
+    "autograd": {},
+}
+"""Time of a peer / time of the compiled function; what is aimed at takes passes of its own."""
+
+NO_SLOWER = Target(1, 1)
+"""Over funcgrad's own eager mode, on every workload."""
+
+DISPATCH = 1e-6
+"""Seconds of a call of a compiled function that does nothing."""
+
+DISPATCH_ARRAY = 0.1e-6
+"""Seconds more for each argument that is an array."""
+
+DISPATCH_NODE = 0.3e-6
+"""Seconds more for each container and leaf of a pytree."""
+
+PER_EQUATION = Target(1 / 100e-6, 1 / 50e-6)
+"""Recorded operations a second: recorded, simplified, written and compiled."""
+
+UNROLLED = 0.4
+"""Seconds until W6, 200 unrolled steps, is compiled."""

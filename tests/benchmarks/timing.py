@@ -2,7 +2,7 @@
 
 import gc
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import repeat
 from time import perf_counter
@@ -44,16 +44,18 @@ class Timing:
         return statistics.median(quotients) if quotients else float("nan")
 
 
-def seconds_per_call(run: Run, calls: int) -> float:
+def seconds_per_call(run: Run, calls: int, clock: Callable[[], float] = perf_counter) -> float:
     """One batch."""
-    start = perf_counter()
+    start = clock()
     for _ in repeat(None, calls):
         run()
-    return (perf_counter() - start) / calls
+    return (clock() - start) / calls
 
 
-def interleave(runs: Mapping[str, Run], budget: float) -> dict[str, list[float]]:
-    """Seconds per call, a list for each run.
+def interleave(
+    runs: Mapping[str, Run], budget: float, clock: Callable[[], float] = perf_counter
+) -> dict[str, list[float]]:
+    """Seconds per call, a list for each run, by a clock: that of the wall if none is given.
 
     Every round has one batch of every run, so that a change of the machine's speed meets all of
     them. What takes longer than 0.2 s is left out after three rounds.
@@ -71,13 +73,16 @@ def interleave(runs: Mapping[str, Run], budget: float) -> dict[str, list[float]]
             if estimates[name] > SLOW_SECONDS and done >= SLOW_ROUNDS:
                 continue
             run()  # Brings its code and data back into the caches.
-            samples[name].append(seconds_per_call(run, calls[name]))
+            samples[name].append(seconds_per_call(run, calls[name], clock))
     gc.unfreeze()
     return samples
 
 
 def measure(
-    workload: Workload, contenders: Mapping[str, Contender], budget: float
+    workload: Workload,
+    contenders: Mapping[str, Contender],
+    budget: float,
+    clock: Callable[[], float] = perf_counter,
 ) -> dict[str, Timing]:
     """Check every contender against the hand-written result, then time those that are right."""
     data = workload.data()
@@ -101,6 +106,6 @@ def measure(
             runs[name] = run
         else:
             timing.problem = f"wrong result: relative error {timing.error:.1e}"
-    for name, samples in interleave(runs, budget).items():
+    for name, samples in interleave(runs, budget, clock).items():
         timings[name].samples = samples
     return timings

@@ -1,0 +1,1 @@
+"""jit: functions recorded, simplified, written as NumPy source and compiled."""
