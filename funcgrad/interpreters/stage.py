@@ -61,6 +61,10 @@ class StageTracer(Tracer):
 
     def item(self) -> Any:
         """The one element as a Python number; recorded as a guard."""
+        if self.shape:
+            if self.size != 1:
+                raise ValueError("can only convert an array of size 1 to a Python scalar")
+            return self.reshape(()).item()
         kind = self.dtype.kind
         ask = {"b": bool, "i": int, "u": int, "c": complex}.get(kind, float)
         return ask(self)

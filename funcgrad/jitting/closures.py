@@ -181,8 +181,8 @@ def _comparison(sites: list[Site]) -> Callable[[], bool]:
 
 
 def is_array(x: Any) -> bool:
-    """Whether a value is a plain array of numbers."""
-    return type(x) is np.ndarray and x.dtype.kind in "biufc"
+    """Whether a value is a plain array of numbers, in memory or in a file."""
+    return type(x) in (np.ndarray, np.memmap) and x.dtype.kind in "biufc"
 
 
 class _Walk:

@@ -28,7 +28,7 @@ from funcgrad.jitting.explaining import Explanation, Log, explain
 from funcgrad.jitting.randomness import snapshot
 from funcgrad.jitting.results import literal_of
 from funcgrad.jitting.scopes import JitScope
-from funcgrad.jitting.staged import MISSED, Options, Path, Staged, Unit, kind_of_leaf, source_of
+from funcgrad.jitting.staged import Options, Path, Staged, Unit, kind_of_leaf, source_of
 from funcgrad.jitting.staging import JitStage
 from funcgrad.jitting.statics import statics_of, told_apart
 from funcgrad.transforms.arguments import (
@@ -185,7 +185,7 @@ class Jitted(Wrapper):
             if traced:
                 static, values = apply(staged, leaves)
                 return tree.unflatten(static, values)
-            out = self._call(staged, leaves, args, kwargs)
+            out = staged.call(leaves)
         except (FuncgradError, AttributeError, TypeError, ValueError):
             if not state.closure.can_freeze or self._frozen:
                 raise
@@ -201,22 +201,6 @@ class Jitted(Wrapper):
         if not kwargs and unit.run is not None:
             self._enter(state, args, unit)
         return out
-
-    def _call(
-        self, staged: _Call, leaves: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """Call it; where it has to be recorded, see that nothing random is drawn."""
-        unit = staged.unit(leaves)
-        if unit.run is not None:
-            try:
-                out = unit.run(*leaves)
-            except Exception:  # noqa: BLE001  # the function may catch it: it is asked again
-                out = MISSED
-            if out is not MISSED:
-                return out
-        if unit.eager:
-            return self.fun(*args, **kwargs)
-        return staged.record(unit, leaves)
 
     def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         """Static arguments, and the others."""

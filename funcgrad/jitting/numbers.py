@@ -9,6 +9,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from typing_extensions import override
+
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.protocols import ArrayLike
 from funcgrad.core.tracer import bind
@@ -33,7 +36,26 @@ class NumberTracer(StageTracer):
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
+        if (function is np.real or function is np.imag) and len(args) == 1 and args[0] is self:
+            return self.real if function is np.real else self.imag  # as NumPy has it
         return _strong(super().__array_function__(function, types, args, kwargs))
+
+    @property
+    @override
+    def real(self) -> Any:
+        """Real part, a number of Python."""
+        return self._apply(UNARY["real"])
+
+    @property
+    @override
+    def imag(self) -> Any:
+        """Imaginary part, a number of Python."""
+        return self._apply(UNARY["imag"])
+
+    @override
+    def conjugate(self) -> Any:
+        """The conjugate, a number of Python."""
+        return self._apply(UNARY["conjugate"])
 
     def __round__(self, digits: int | None = None) -> Any:
         if digits is None:

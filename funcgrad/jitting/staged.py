@@ -183,12 +183,18 @@ class Staged:
             try:
                 out = run(*leaves)
             except Exception:  # noqa: BLE001  # the function may catch it: it is asked again
-                out = MISSED
+                return self.plainly(unit, leaves)
             if out is not MISSED:
                 return out
-        if unit.eager:
-            return self.result(*self.body(leaves, None))
-        return self.record(unit, leaves)
+        return self.plainly(unit, leaves)
+
+    def plainly(self, unit: Unit, leaves: Sequence[Any]) -> Any:
+        """Call the function itself, and record it unless that has been given up."""
+        if not unit.eager:
+            return self.record(unit, leaves)
+        static, outs = self.body(leaves, None)
+        forbidden = set(map(id, leaves))
+        return self.result(static, [_separate(out, forbidden) for out in outs])
 
     def record(self, unit: Unit, leaves: Sequence[Any]) -> Any:
         """Call the function while its program is written down."""
@@ -289,6 +295,11 @@ def _plain(stage: JitStage, out: Any, forbidden: set[int]) -> Any:
     if type(out) is np.ndarray:
         return out.copy("K")  # the program may keep it as a constant
     value = out.value if isinstance(out, StageTracer) and out.owner is stage else out
+    return _separate(value, forbidden)
+
+
+def _separate(value: Any, forbidden: set[int]) -> Any:
+    """A value in memory of its own."""
     if type(value) is np.ndarray and (value.base is not None or id(value) in forbidden):
         return value.copy("K")  # products of matrices depend on the order in memory
     return own(value, forbidden) if isinstance(value, np.ndarray) else value

@@ -55,6 +55,8 @@ class JitStage(Stage):
 
     def lift(self, array: np.ndarray[Any, Any], name: str) -> StageTracer:
         """A tracer for an array of the function's closure."""
+        if type(array) is not np.ndarray:
+            array = array.view(np.ndarray)
         tracer = self.input(array, name)
         self.references[tracer.variable.number] = Reference(array, name)
         return tracer

@@ -1,7 +1,8 @@
 """How fast compiled functions are: `python -m tests.benchmarks.jit [--only W1,W6] [--core 1]`.
 
-Three reports: the time of a call beside eager funcgrad and other libraries, the time of the first
-call (record, simplify, write, compile) beside JAX's, and what a call costs before any arithmetic.
+Four reports: the time of a call beside eager funcgrad and other libraries, the time of the first
+call (record, simplify, write, compile) beside JAX's, what a call costs before any arithmetic, and
+what each pass saves.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from time import perf_counter, process_time
 from tests.benchmarks import jit_dispatch, pinning, report
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.jit_compilation import PHASES, Compilation, first_call, phases
+from tests.benchmarks.jit_savings import savings
 from tests.benchmarks.targets import JIT, PER_EQUATION, UNROLLED
 from tests.benchmarks.timing import Timing, measure
 from tests.benchmarks.workloads import WORKLOADS
@@ -29,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--only", default=",".join(WORKLOADS), metavar="W1,W6", help="workloads")
     add("--contenders", default=",".join(TIMED), metavar="hand,funcgrad", help="in the first part")
-    add("--parts", default="calls,first,dispatch", help="which reports, of these three")
+    add("--parts", default="calls,first,dispatch,savings", help="which reports")
     add("--budget", type=float, default=3.0, metavar="SECONDS", help="timed part of a workload")
     add("--core", type=int, default=0, help="the core to run on (default 0)")
     add("--cpu", action="store_true", help="processor time in the first part, for busy machines")
@@ -104,6 +106,8 @@ def main() -> None:
         if CONTENDERS["jax.jit"].is_installed:
             libraries["jax"] = partial(import_module("jax").jit)
         print(f"\n{jit_dispatch.table(libraries)}", flush=True)
+    if "savings" in parts:
+        print(f"\n{savings(names)}", flush=True)
 
 
 if __name__ == "__main__":

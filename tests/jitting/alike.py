@@ -38,7 +38,7 @@ def outcome(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Outcome:
         warnings.simplefilter("always")
         try:
             value = f(*args, **kwargs)
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001  # whatever it is, both must raise it
             error = raised
     # NumPy says "in scalar divide" of its scalars' operators and "in divide" of its ufuncs.
     texts = ((w.category, str(w.message).replace(" in scalar ", " in ")) for w in caught)

@@ -75,7 +75,7 @@ NUMBER_OPERATIONS: list[Callable[[Any, Any], Any]] = [
 
 def test_functions_of_all_kinds_of_arguments_one_after_another():
     def f(x: Any) -> Any:
-        return x * 2, x + x, x == x, abs(x)
+        return x * 2, x + x, x == x, abs(x)  # noqa: PLR0124  # nan
 
     compiled = fg.jit(f)
     for _ in range(2):
@@ -284,7 +284,14 @@ def test_static_names_with_defaults():
 
 @pytest.mark.parametrize(
     "values",
-    [(True, 1, 1.0), (0.0, -0.0), ((True,), (1,), (1.0,)), ("a", "b"), (None, 0, False), (1, 1 + 0j)],
+    [
+        (True, 1, 1.0),
+        (0.0, -0.0),
+        ((True,), (1,), (1.0,)),
+        ("a", "b"),
+        (None, 0, False),
+        (1, 1 + 0j),
+    ],
 )
 def test_static_values_are_told_apart(values: Any):
     f = fg.jit(lambda x, n: x + len(repr(n)), static_argnums=1)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import funcgrad as fg
-from funcgrad.errors import SideEffectWarning
-from funcgrad.errors import LeakedTracerError
+from funcgrad.errors import LeakedTracerError, SideEffectWarning
 from tests.jitting.alike import require_same
 
 X = np.array([1.0, 2.0, 3.0])

@@ -198,17 +198,13 @@ def test_values_beside_the_function_are_passed_on():
 
 def test_gradients_of_complex_functions():
     calls = ((X + 1j * X,), (X * 0.5 - 1j,), (X + 1j * X,))
-    require_composed(
-        lambda f: fg.grad(f, holomorphic=True), lambda z: np.sum(np.sin(z) * z), calls
-    )
+    require_composed(lambda f: fg.grad(f, holomorphic=True), lambda z: np.sum(np.sin(z) * z), calls)
     require_composed(fg.grad, lambda z: np.sum(np.abs(np.sin(z) * z) ** 2), calls)
 
 
 def test_gradients_by_integers():
     calls = ((X, 2), (X, 3), (X, np.array([1, 2, 3])), (X, 2))
-    require_composed(
-        lambda f: fg.grad(f, (0, 1), allow_int=True), lambda x, n: np.sum(x**n), calls
-    )
+    require_composed(lambda f: fg.grad(f, (0, 1), allow_int=True), lambda x, n: np.sum(x**n), calls)
 
 
 @pytest.mark.parametrize("argnums", [0, 1, (0, 1), (1, 0)])
@@ -257,9 +253,7 @@ def test_third_derivatives():
 def test_jit_at_every_level():
     f = lambda x: np.sum(np.sin(x) * x)
     plain = of_gradient(f)
-    compiled = fg.jit(
-        fg.grad(fg.jit(lambda x: np.sum(fg.jit(fg.grad(fg.jit(f)))(x) ** 2)))
-    )
+    compiled = fg.jit(fg.grad(fg.jit(lambda x: np.sum(fg.jit(fg.grad(fg.jit(f)))(x) ** 2))))
     for args in CALLS:
         require_same(compiled(*args), plain(*args))
 

@@ -135,7 +135,8 @@ def test_float_of_a_value_tells_zeros_and_nans_apart(values: Sequence[float]):
     for _ in range(2):
         for x in values:
             require_same(
-                f(np.float64(x)), np.copysign(1.0, x) + (x != x)  # noqa: PLR0124  # nan
+                f(np.float64(x)),
+                np.copysign(1.0, x) + (x != x),  # noqa: PLR0124  # nan
             )
     assert f.cache_info().recordings == len(set(map(repr, values)))
 

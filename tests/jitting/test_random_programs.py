@@ -54,9 +54,7 @@ TRANSFORMS: dict[str, Made] = {
     "jvp": lambda f, xs: lambda *args: fg.jvp(f, args, halved(xs)),
     "vmap": lambda f, xs: lambda *args: fg.vmap(f)(*stacked(args)),
     "vmap of grad": lambda f, xs: lambda *args: fg.vmap(fg.grad(f, every(xs)))(*stacked(args)),
-    "jvp of grad": lambda f, xs: (
-        lambda *args: fg.jvp(fg.grad(f, every(xs)), args, halved(xs))
-    ),
+    "jvp of grad": lambda f, xs: lambda *args: fg.jvp(fg.grad(f, every(xs)), args, halved(xs)),
     "grad of grad": lambda f, xs: fg.grad(gradient_squared(f, xs), every(xs)),
     "grad of vmap": lambda f, xs: (
         lambda *args: fg.grad(lambda *b: np.sum(fg.vmap(f)(*b)), every(xs))(*stacked(args))
@@ -67,7 +65,7 @@ TRANSFORMS: dict[str, Made] = {
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("name", TRANSFORMS)
 @given(data=st.data())
-@settings(max_examples=10)
+@settings(max_examples=10, phases=[Phase.explicit, Phase.generate])  # to shrink takes minutes
 def test_smooth_programs_are_compiled_to_the_last_bit(name: str, dtype: Any, data: Any):
     program: GeneratedProgram = data.draw(programs(dtype=dtype))
     inputs, made = program.inputs, TRANSFORMS[name]
@@ -85,6 +83,7 @@ def test_smooth_programs_are_compiled_to_the_last_bit(name: str, dtype: Any, dat
             require_alike(outcome(g, *xs), outcome(plain, *xs), what, dead=True)
 
 
+@settings(max_examples=25, phases=[Phase.explicit, Phase.generate])
 @given(program=programs(scalar=False), name=st.sampled_from(["value", "jvp", "vmap"]))
 def test_smooth_programs_of_complex_numbers_are_compiled(program: GeneratedProgram, name: str):
     def f(*zs: Any) -> Any:
@@ -159,5 +158,3 @@ def test_writing_into_a_result_changes_no_later_one(program: Wild):
         for x in fg.tree.leaves(found.value):
             if isinstance(x, np.ndarray):
                 x.fill(1)
-
-

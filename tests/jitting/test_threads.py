@@ -36,7 +36,7 @@ def in_threads(work: Callable[[int], None]) -> None:
         try:
             start.wait()
             work(number)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # raised again by the caller
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]

@@ -27,9 +27,16 @@ from funcgrad.transforms.arguments import function_name
 from funcgrad.transforms.choice import select
 from funcgrad.transforms.equations.branches_sheet import Padding, Sheet, Zeros, outline_of
 from funcgrad.transforms.equations.branches_stage import Misfit, Outlook, attempt
-from funcgrad.transforms.equations.closed import Closed, Flags, Linearised
-from funcgrad.transforms.equations.ends import fitting
-from funcgrad.transforms.equations.structured import Reverse, Structured, apply, primitive_of
+from funcgrad.transforms.equations.closed import Closed
+from funcgrad.transforms.equations.ends import Flags, fitting
+from funcgrad.transforms.equations.linearised import Linearised
+from funcgrad.transforms.equations.structured import (
+    Placed,
+    Reverse,
+    Structured,
+    apply,
+    primitive_of,
+)
 from funcgrad.transforms.levels import is_operand
 from funcgrad.transforms.vmap import unlift
 
@@ -325,11 +332,9 @@ class _Reverse(Reverse):
         ]
 
     @override
-    def pull(
-        self, kept: Sequence[Any], cts: list[Any], seeds: list[Any], twins: Sequence[int] = ()
-    ) -> list[Any]:
+    def pull(self, kept: Sequence[Any], cts: list[Any], seeds: list[Any], how: Placed) -> list[Any]:
         given, seeded = (tuple(x is not None for x in part) for part in (cts, seeds))
-        same = tuple((i, first) for i, first in enumerate(twins) if i != first)
+        same = tuple((i, first) for i, first in enumerate(how.twins) if i != first)
         found = self._backward.get((given, seeded, same))
         if found is None:
             found = self._backward[given, seeded, same] = self._swept(given, seeded, same)

@@ -16,34 +16,28 @@ the last bit. `before` are the cotangents that the sweep around it has found so 
 added to them in turn, as it is there.
 """
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from funcgrad.core.foreign import NATIVE
-from funcgrad.core.origins import UNKNOWN
-from funcgrad.core.program import Constant, Equation, Guard, Program, Variable
-from funcgrad.core.protocols import DISPATCH
+from funcgrad.core.program import Equation, Program, Variable
 from funcgrad.core.wengert import Aval
-from funcgrad.families.shapes import cast_like, in_front, shape_of
+from funcgrad.families.shapes import in_front
 from funcgrad.interpreters.batch import Batch, BatchTracer
 from funcgrad.interpreters.dual import Dual, DualTracer
 from funcgrad.interpreters.outline import zeros_of
-from funcgrad.interpreters.record import Recording, RecordTracer
-from funcgrad.interpreters.stage import StageTracer
-from funcgrad.interpreters.sweep import expanded, sweep
 from funcgrad.transforms.arguments import is_differentiable
 from funcgrad.transforms.equations.derivation import Derivation, NeedsValues
+from funcgrad.transforms.equations.ends import Flags, aval_of_output, fitting
+from funcgrad.transforms.equations.linearised import Linearised
 from funcgrad.transforms.equations.programs import (
     Found,
     applied,
     bound,
     indirect,
     numbered,
-    outside,
-    staging,
     steps_of,
 )
 from funcgrad.transforms.lanes import OUT_OF_BATCH
@@ -51,9 +45,7 @@ from funcgrad.transforms.replayed import Replayed
 from funcgrad.transforms.saving import call
 from funcgrad.transforms.vmap import lift, unlift
 
-__all__ = ["Closed", "Flags", "Linearised", "aval_of_output", "fitting"]
-
-Flags: TypeAlias = tuple[bool, ...]
+__all__ = ["Closed"]
 
 # --- the function -----------------------------------------------------------------------------
 
@@ -90,6 +82,10 @@ class Closed:
 
     def __repr__(self) -> str:
         return f"<{self.program.name} of {len(self.program.items)} operations>"
+
+    def like(self, program: Program) -> "Closed":
+        """A program that is derived from this one, as a function."""
+        return Closed(program, written=False)
 
     @property
     def outputs(self) -> tuple[Aval, ...]:
@@ -285,19 +281,23 @@ class Closed:
         outs = self.run(values, stage)
         return Closed(stage.program(self.program.name, [x.variable for x in values], outs))
 
-    def linearised(self, active: Flags, *, direct: bool = True) -> "Linearised":
+    def linearised(self, active: Flags, *, direct: bool = True, consts: int = 0) -> "Linearised":
         """Reverse mode by the active inputs, as a pair of programs.
 
         Args:
             active: which inputs are.
             direct: whether the active values are staged and nothing else. Operators choose other
                 records for them than for values of further transforms.
+            consts: so many inputs are the same in all of many steps: the sums of the cotangents
+                of their parts go on from step to step.
 
         Raises:
             NeedsValues: if there is no such pair.
         """
-        key = "linearised", active, direct
-        found: Linearised = self.once(key, lambda: Linearised(self, active, direct=direct))
+        key = "linearised", active, direct, consts
+        found: Linearised = self.once(
+            key, lambda: Linearised(self, active, direct=direct, consts=consts)
+        )
         return found
 
     def once(self, key: Any, derive: Callable[[], Any]) -> Any:
@@ -316,160 +316,6 @@ class Closed:
         if found is NeedsValues:
             raise NeedsValues
         return found
-
-
-class Linearised:
-    """The reverse mode of a `Closed` by its active inputs.
-
-    Attributes:
-        forward: inputs ↦ results, then the residuals that are not inputs themselves.
-        residuals: for each residual its place: `i` is input number i, `~j` is result number j of
-            `forward`, which may be one of the function's own results.
-        moved: which results of the function have a derivative.
-    """
-
-    __slots__ = (
-        "_active",
-        "_avals",
-        "_backward",
-        "_closed",
-        "_direct",
-        "_lock",
-        "_outs",
-        "_records",
-        "_stage",
-        "_trace",
-        "_variables",
-        "forward",
-        "moved",
-        "residuals",
-    )
-
-    def __init__(self, closed: Closed, active: Flags, *, direct: bool) -> None:
-        self._closed = closed
-        self._active = active
-        self._lock = threading.Lock()
-        self._backward: dict[Any, Any] = {}
-        self._stage = stage = Derivation()
-        inputs = closed.program.inputs
-        values = [stage.start(v) for v in inputs]
-        self._trace = stage.recording = trace = Recording("grad")
-        trace.notes = stage  # it keeps the origins of the records itself
-        traced: list[Any] = []
-        for x, flag in zip(values, active, strict=True):
-            stage.marks.append((len(trace.records), UNKNOWN._replace(name=x.variable.name)))
-            traced.append(trace.input(x) if flag else x)
-        self._direct = direct
-        with staging(direct):
-            outs = closed.run(traced, stage, direct=direct)
-        self._records: list[Any] = trace.close()
-        self._outs = outs
-        self.moved = tuple(type(x) is RecordTracer and x.owner is trace for x in outs)
-        stage.errors_of = stage.asked_by = None
-        mark = len(stage.items)
-        self._avals: list[Aval | None] = [None] * sum(active)
-        self._variables: tuple[Variable, ...] = ()
-        program, found = self._swept(self.moved, (False,) * sum(active))
-        ends = iter(program.outputs)
-        self._avals = [aval_of_output(next(ends)) if flag else None for flag in found]
-        self._variables = outside(program)
-        self._settle(values, mark)
-
-    def _settle(self, values: Sequence[StageTracer], mark: int) -> None:
-        """Find where the residuals stand, and write the forward program."""
-        stage = self._stage
-        places = {x.variable.number: i for i, x in enumerate(values)}
-        outputs: list[Any] = [
-            x.value if flag else x for x, flag in zip(self._outs, self.moved, strict=True)
-        ]
-        results = [stage.output(x) for x in outputs]
-        for j, o in enumerate(results):
-            if isinstance(o, Variable):
-                places.setdefault(o.number, ~j)
-        for v in self._variables:
-            if v.number not in places:
-                places[v.number] = ~len(results)
-                results.append(v)
-        items = tuple(stage.items[:mark])
-        if stage.captured or any(isinstance(item, Guard) for item in items):
-            raise NeedsValues
-        name = self._closed.program.name
-        program = Program(name, tuple(x.variable for x in values), items, tuple(results))
-        self.forward = Closed(program.pruned(), written=False)
-        self.residuals = tuple(places[v.number] for v in self._variables)
-
-    def backward(
-        self, given: Flags, seeded: Flags, same: tuple[tuple[int, int], ...] = ()
-    ) -> tuple[Closed, Flags]:
-        """The sweep: `(residuals, cotangents, before) ↦ cotangents of active inputs`.
-
-        Args:
-            given: which results of the function have a cotangent.
-            seeded: which active inputs have a cotangent already, to be added to.
-            same: pairs of active inputs that are one value; the cotangent is that of the second.
-
-        Returns:
-            The function, and for which active inputs it finds a cotangent; the others' are zero.
-            What has a seed is always found.
-
-        Raises:
-            NeedsValues: if there is no such program.
-        """
-        given = tuple(a and b for a, b in zip(given, self.moved, strict=True))
-        with self._lock:
-            found = self._backward.get((given, seeded, same))
-            if found is None:
-                program, flags = self._swept(given, seeded, dict(same))
-                if outside(program):
-                    raise NeedsValues
-                function = Closed(program, written=False)
-                found = self._backward[given, seeded, same] = function, flags
-        return found
-
-    def cotangent(self, number: int) -> Aval | None:
-        """Shape and dtype of the cotangent of an active input; `None` if it is always zero."""
-        return self._avals[number]
-
-    def _swept(
-        self, given: Flags, seeded: Flags, same: dict[int, int] | None = None
-    ) -> tuple[Program, Flags]:
-        stage, records = self._stage, self._records
-        if same:
-            records = [_merged(record, same, self._direct) for record in records]
-        start, count = len(stage.items), len(seeded)
-        outputs = self._closed.program.outputs
-        cts = [
-            stage.start(aval_of_output(o), _ct_name(o)) if flag else None
-            for o, flag in zip(outputs, given, strict=True)
-        ]
-        seeds = [
-            stage.start(self._avals[i] or _NO_AVAL) if flag else None
-            for i, flag in enumerate(seeded)
-        ]
-        totals: list[Any] = [*seeds, *([None] * (len(records) - count))]
-        for out, ct in zip(self._outs, cts, strict=True):
-            if ct is not None:
-                place = same.get(out.index, out.index) if same else out.index
-                before = totals[place]
-                totals[place] = ct if before is None else before + ct
-        with staging(self._direct):
-            sweep(expanded(self._trace, reversed(records[count:]), totals), totals)
-        active = [v for v, a in zip(self._closed.program.inputs, self._active, strict=True) if a]
-        found = [
-            x if x is None or v.weak else fitting(x, aval_of_output(v))
-            for v, x in zip(active, totals, strict=True)
-        ]
-        variables = (x.variable for x in (*cts, *seeds) if x is not None)
-        program = stage.program(
-            f"{self._closed.program.name}_backward",
-            (*self._variables, *variables),
-            [x for x in found if x is not None],
-            start,
-        )
-        return program, tuple(x is not None for x in found)
-
-
-_NO_AVAL = Aval((), np.dtype(np.float64))
 
 
 def _holds_functions(item: Equation) -> bool:

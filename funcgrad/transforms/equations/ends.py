@@ -4,8 +4,7 @@ The cotangents of parts of a constant are added up in one array, and that sum go
 step (`PartsCotangent`): it is one more input and result of a backward program.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,10 +12,11 @@ from funcgrad.core.program import Constant, Variable
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.wengert import Aval
 from funcgrad.families.shapes import cast_like, shape_of
-from funcgrad.interpreters.record import Recording
-from funcgrad.primitives.slicing import common_of, parts_cotangent
+from funcgrad.primitives.slicing import first_part
 
-__all__ = ["aval_of_output", "ct_name", "fitting", "merged", "parts_of", "sum_of_parts"]
+__all__ = ["Flags", "aval_of_output", "ct_name", "fitting", "merged", "opened"]
+
+Flags: TypeAlias = tuple[bool, ...]
 
 
 def aval_of_output(x: Variable | Constant) -> Aval:
@@ -54,3 +54,33 @@ def merged(record: Any, same: dict[int, int], direct: bool) -> Any:
     if direct and primitive.name == "multiply" and found[0] == found[1]:  # it is a square
         return primitive, found[0], lambda ct, xy: ct * (xy[0] + xy[1]), residuals
     return primitive, found, pull, residuals
+
+
+def opened(records: list[Any], totals: list[Any], parent: int, common: int, before: int) -> None:
+    """Change the records of a step in which there come to be several parts of a constant.
+
+    The first part that was ever taken of a value has a record of its own. With the second one the
+    record of all parts begins, whose sum is added to the cotangent of the value there.
+
+    Args:
+        records: of the step, changed.
+        totals: the cotangents of its sweep.
+        parent: the constant.
+        common: the record of its parts.
+        before: number of parts that had been taken before.
+    """
+    places = [i for i, record in enumerate(records) if record and record[1] == common]
+    if before == 0 and places:
+        first = places.pop(0)
+        records[first] = first_part(records[first], parent)
+    if before < 2 and places:
+        primitive, _, pull, residuals = records[places[0]]
+
+        def pull_all(ct: Any, residuals: Any) -> tuple[()]:
+            part, known = pull(ct, residuals), totals[common]
+            dense = (part if known is None else known + part).dense()
+            total, totals[common] = totals[parent], None
+            totals[parent] = dense if total is None else total + dense
+            return ()
+
+        records[places[0]] = primitive, (), pull_all, residuals

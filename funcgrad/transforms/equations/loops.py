@@ -25,9 +25,9 @@ from funcgrad.core.tracer import Tracer
 from funcgrad.core.wengert import Aval
 from funcgrad.families.shapes import in_front
 from funcgrad.primitives.rows import rows
-from funcgrad.transforms.equations.closed import Closed, Flags
-from funcgrad.transforms.equations.ends import fitting
+from funcgrad.transforms.equations.closed import Closed
 from funcgrad.transforms.equations.derivation import NeedsValues
+from funcgrad.transforms.equations.ends import Flags, fitting
 from funcgrad.transforms.equations.loops_compiled import compiled
 from funcgrad.transforms.equations.loops_reverse import Backwards
 from funcgrad.transforms.equations.loops_sweep import nothing

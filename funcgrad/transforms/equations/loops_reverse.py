@@ -3,11 +3,14 @@
 The order in which cotangents are added is that of the unrolled loop, so the sums are the same to
 the last bit. What the sweep has found so far of a constant is what its running sum starts with. A
 carry that is a result too, and is read several times, has the cotangent of that result as the first
-term of its sum: it is given to the step that read it, as one more slice.
+term of its sum: it is given to the step that read it, as one more slice. Parts that are taken of a
+constant have a sum of their own, as in `funcgrad.primitives.slicing`. Where a first carry is a
+constant too, or sums of parts begin, the first steps are swept over one by one.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -15,16 +18,19 @@ from typing_extensions import override
 
 from funcgrad.core.program import Constant, Program, Variable
 from funcgrad.core.wengert import Aval
-from funcgrad.transforms.equations.closed import Closed, Flags
-from funcgrad.transforms.equations.ends import fitting
+from funcgrad.families.shapes import shape_of
+from funcgrad.primitives.slicing import sum_of_parts
+from funcgrad.transforms.equations.closed import Closed
+from funcgrad.transforms.equations.ends import Flags, fitting
 from funcgrad.transforms.equations.loops_sweep import (
+    Parts,
     Plan,
     Residual,
     Sweep,
     lagged,
     uses_of,
 )
-from funcgrad.transforms.equations.structured import Reverse, apply
+from funcgrad.transforms.equations.structured import Placed, Reverse, apply
 
 __all__ = ["Backwards"]
 
@@ -77,6 +83,7 @@ class Backwards(Reverse):
         "lin",
         "loop",
         "residuals",
+        "sums",
     )
 
     def __init__(
@@ -86,7 +93,8 @@ class Backwards(Reverse):
         self.inputs = [i for i, flag in enumerate(active) if flag]
         self._leaves = leaves
         self._active = active
-        self.lin = loop.body.linearised(active, direct=direct)
+        self.lin = loop.body.linearised(active, direct=direct, consts=loop.consts)
+        self.sums = [self.inputs[k] for k in self.lin.parted]
         self._kept: list[int] = []  # places among inputs of the body, results and hoisted values
         self._plans: dict[Flags, Plan] = {}
         self._forward, self._hoisted, self.residuals = self._divided(again)
@@ -105,6 +113,11 @@ class Backwards(Reverse):
     @override
     def suited(self, *, again: bool, direct: bool) -> "Backwards":
         return Backwards.of(self.loop, self._leaves, self._active, again=again, direct=direct)
+
+    @property
+    @override
+    def parted(self) -> list[int]:
+        return [sum(self._leaves[:i]) for i in self.sums]
 
     # forwards -----------------------------------------------------------------------------------
     def _divided(self, again: bool) -> tuple[Any, Closed | None, list[Residual]]:
@@ -172,19 +185,29 @@ class Backwards(Reverse):
 
     # backwards ----------------------------------------------------------------------------------
     @override
-    def pull(
-        self, kept: Sequence[Any], cts: list[Any], seeds: list[Any], twins: Sequence[int] = ()
-    ) -> list[Any]:
+    def pull(self, kept: Sequence[Any], cts: list[Any], seeds: list[Any], how: Placed) -> list[Any]:
         taken = iter(seeds)
         found = [next(taken) if flag else None for flag in self._leaves]
+        before = how.parts or (0,) * len(self.sums)
+        sums = {
+            i: Parts(None if seed is None else seed.dense(), count)
+            for i, count, seed in zip(self.sums, before, chain(taken, repeat(None)), strict=False)
+        }
         given = [
             fitting(ct, aval) if ct is not None and moved else None
             for ct, aval, moved in zip(cts, self.loop.avals(), self.lin.moved, strict=False)
         ]
         if any(ct is not None for ct in given):
             residuals = [self._residual(r, kept) for r in self.residuals]
-            found = Sweep(self, residuals, given, found, self._same(twins)).done()
-        return [x for x, flag in zip(found, self._leaves, strict=True) if flag]
+            found = Sweep(self, residuals, given, found, sums, self._same(how.twins)).done()
+        totals = [x for x, flag in zip(found, self._leaves, strict=True) if flag]
+        for k, parts in zip(self.parted, sums.values(), strict=True):
+            x, so_far = parts.total, totals[k]
+            if how.parts is not None:
+                totals.append(None if x is None else sum_of_parts(x, shape_of(x)))
+            elif x is not None:
+                totals[k] = x if so_far is None else so_far + x
+        return totals
 
     def _same(self, twins: Sequence[int]) -> dict[int, int]:
         """Inputs of the body whose first values are those of other ones, by input."""
@@ -263,14 +286,19 @@ class Backwards(Reverse):
             lin.moved[j] and (j in carried if j < n else j in ys and j not in shifted.values())
             for j in range(own)
         )
-        seeded = tuple(reached[i] if i < c else i - c in shifted for i in self.inputs)
+        sums = [i for i in self.sums if i in sources]
+        seeded = (
+            *(reached[i] if i < c else i - c in shifted for i in self.inputs),
+            *(i in sources for i in self.sums),
+        )
         closed, flags = lin.backward(self.padded(marked), seeded)
         ends = iter(closed.program.outputs)
-        found = {i: next(ends) for i, flag in zip(self.inputs, flags, strict=True) if flag}
+        found = {i: next(ends) for i, flag in zip(self.inputs, flags, strict=False) if flag}
         plan = Plan(
             closed,
             sorted(carried),
             [i for i in self.inputs if i < c and reached[i]],
+            sums,
             [j for j in range(n, own) if marked[j]],
             shifted,
             [i for i in self.inputs if i >= c + n and i in found],
@@ -290,7 +318,9 @@ class Backwards(Reverse):
         taken = iter(program.inputs)
         residuals = [(next(taken), r.kind) for r in self.residuals]
         cts = {j: next(taken) for j, flag in enumerate(marked) if flag}
-        seeds = {i: next(taken) for i, flag in zip(self.inputs, seeded, strict=True) if flag}
+        seeds = {i: next(taken) for i, flag in zip(self.inputs, seeded, strict=False) if flag}
+        part_seeds = [next(taken) for _ in plan.sums]
+        part_ends = program.outputs[len(program.outputs) - len(plan.sums) :]
         extra = len(program.inputs) + sum(len(e.results) for e in program.equations)
         carried_in: list[Variable] = []
         carried_out: list[Variable | Constant] = []
@@ -312,6 +342,7 @@ class Backwards(Reverse):
                     *(v for v, kind in residuals if kind == "const"),
                     *carried_in,
                     *(seeds[i] for i in plan.added),
+                    *part_seeds,
                     *(v for v, kind in residuals if kind == "slice"),
                     *(cts[j] for j in plan.given),
                     *(seeds[c + i] for i in plan.shifted),
@@ -321,6 +352,7 @@ class Backwards(Reverse):
                 (
                     *carried_out,
                     *(found[i] for i in plan.added),
+                    *part_ends,
                     *(found[i] for i in plan.stacked),
                 ),
             ),

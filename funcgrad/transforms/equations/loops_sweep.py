@@ -6,7 +6,7 @@ found something of a first carry already, to which the parts are added in turn.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +14,9 @@ import numpy as np
 from funcgrad.core.program import Variable
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.core.wengert import Aval
-from funcgrad.transforms.equations.closed import Closed, Flags, Linearised
-from funcgrad.transforms.equations.ends import fitting
+from funcgrad.transforms.equations.closed import Closed
+from funcgrad.transforms.equations.ends import Flags, fitting
+from funcgrad.transforms.equations.linearised import MANY, Linearised
 from funcgrad.transforms.equations.programs import Origins
 from funcgrad.transforms.equations.structured import apply
 
@@ -54,6 +55,7 @@ class Plan(NamedTuple):
         body: its program.
         carried: the carries whose cotangents it carries.
         added: the constants whose cotangents it adds up.
+        sums: the constants whose parts' cotangents it adds up.
         given: the results whose cotangents are its slices.
         shifted: `{carry: the result that is the same value}`: the cotangent of that result is the
             first term of the carry's, where a step reads it several times.
@@ -63,9 +65,23 @@ class Plan(NamedTuple):
     body: Closed
     carried: list[int]
     added: list[int]
+    sums: list[int]
     given: list[int]
     shifted: dict[int, int]
     stacked: list[int]
+
+
+@dataclass(slots=True)
+class Parts:
+    """The sum of the cotangents of parts of a constant.
+
+    Attributes:
+        total: what has been found so far.
+        before: number of parts (at most two) that were taken before the loop.
+    """
+
+    total: Any
+    before: int
 
 
 class Sweep:
@@ -76,6 +92,7 @@ class Sweep:
         residuals: what stands for the residuals: constants, slices of all steps.
         cts: of the results; `None` is zero.
         before: of the inputs of the body, as far as they have been found.
+        sums: of parts of constants, likewise; changed.
         same: carries whose first values are those of constants or of other carries, by input.
     """
 
@@ -85,6 +102,7 @@ class Sweep:
         residuals: Sequence[Any],
         cts: Sequence[Any],
         before: list[Any],
+        sums: dict[int, Parts],
         same: dict[int, int],
     ) -> None:
         self.how = how
@@ -95,7 +113,9 @@ class Sweep:
         self.c = self.loop.consts
         self.before = before
         self.same = same
+        self.sums = sums
         self.totals = list(before)
+        self.singles = 0
         self.carry_cts = list(cts[: self.n])
         self.ys: dict[int, Any] = {
             j: ct for j, ct in enumerate(cts) if j >= self.n and ct is not None
@@ -137,13 +157,14 @@ class Sweep:
             self._step()
             steps += 1
         is_last = self._last_differs()
-        keep = int(is_last and self.low < self.high)
+        self.singles = max(int(is_last), self._opening_steps())
+        keep = min(self.singles, self.high - self.low)
         low, high = (
             (self.low, self.high - keep) if self.loop.reverse else (self.low + keep, self.high)
         )
         stacks = self._loop(low, high) if low < high else {}
         self.low, self.high = (high, self.high) if self.loop.reverse else (self.low, low)
-        if self.low < self.high:
+        while self.low < self.high:
             self._step()
         for i in set(stacks) | set(self.rows):
             ct, seed = self._joined(i, stacks.get(i), low, high), self.before[i]
@@ -203,11 +224,17 @@ class Sweep:
         given = tuple(
             flag and j not in self.shifted.values() for j, flag in enumerate(self._given())
         )
-        seeded = tuple(seeds.get(i) is not None for i in self.how.inputs)
+        sums = {i: parts.total for i, parts in self.sums.items()}
+        seeded = (
+            *(seeds.get(i) is not None for i in self.how.inputs),
+            *(sums[i] is not None for i in self.how.sums),
+        )
         same = self.same if self._after(place, place + 1) is None else {}
         number = self.how.inputs.index
         pairs = tuple((number(i), number(j)) for i, j in same.items())
-        closed, flags = self.lin.backward(self.how.padded(given), seeded, pairs)
+        closed, flags = self.lin.backward(
+            self.how.padded(given), seeded, pairs, self._opening(place)
+        )
         outs = iter(
             _noted(
                 closed,
@@ -219,17 +246,45 @@ class Sweep:
                         if flag
                     ),
                     *(seeds[i] for i in self.how.inputs if seeds.get(i) is not None),
+                    *(sums[i] for i in self.how.sums if sums[i] is not None),
                 ],
             )
         )
         self.carry_cts = [None] * n
-        for i, flag in zip(self.how.inputs, flags, strict=True):
+        for i, flag in zip(self.how.inputs, flags, strict=False):
             if flag and i < c:
                 self.totals[i] = next(outs)
             elif flag and i < c + n:
                 self.carry_cts[i - c] = next(outs)
             elif flag:
                 self.rows.setdefault(i, {})[place] = next(outs)
+        for i, flag in zip(self.how.sums, flags[len(self.how.inputs) :], strict=True):
+            self.sums[i].total = next(outs) if flag else None
+
+    def _opening_steps(self) -> int:
+        """In how many of the first steps sums of parts begin, beside other cotangents."""
+        found = 0
+        for i, count in zip(self.how.sums, self.lin.parted.values(), strict=True):
+            number = self.how.inputs.index(i)
+            direct = self.before[i] is not None or self.lin.cotangent(number) is not None
+            if direct and count < MANY and self.sums[i].before < 2:
+                found = max(found, 2 if self.sums[i].before + count == 1 else 1)
+        return found
+
+    def _opening(self, place: int) -> tuple[tuple[int, int], ...]:
+        """For constants of which parts are taken for the first times in a step: how many before.
+
+        See `Linearised.backward`.
+        """
+        step = self.loop.length - 1 - place if self.loop.reverse else place
+        if step >= self._opening_steps():
+            return ()
+        found = []
+        for i, (number, count) in zip(self.how.sums, self.lin.parted.items(), strict=True):
+            before = self.sums[i].before + step * count
+            if before < 2 and count < MANY:
+                found.append((number, before))
+        return tuple(found)
 
     def _span(self, place: int) -> tuple[int, int]:
         return place, place + 1
@@ -255,6 +310,7 @@ class Sweep:
         for i in plan.added:
             seed = self.totals[i]
             firsts.append(None if seed is None else fitting(seed, self.how.aval(i)))
+        firsts += [self.sums[i].total for i in plan.sums]
         shifted = []
         for i, j in plan.shifted.items():
             axis = loop.y_axes[j - n]
@@ -291,6 +347,8 @@ class Sweep:
             self.carry_cts[i] = next(results)
         for i in plan.added:
             self.totals[i] = next(results)
+        for i in plan.sums:
+            self.sums[i].total = next(results)
         return {i: next(results) for i in plan.stacked}
 
     def _joined(self, i: int, stack: Any, low: int, high: int) -> Any:

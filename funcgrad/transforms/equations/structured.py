@@ -26,14 +26,30 @@ from funcgrad.interpreters.outline import is_plain, zeros_of
 from funcgrad.interpreters.record import SMALL, Recording
 from funcgrad.interpreters.shape import ShapeOnly
 from funcgrad.interpreters.stage import Stage, StageTracer
+from funcgrad.primitives.slicing import common_of
 from funcgrad.transforms.arguments import is_differentiable
 from funcgrad.transforms.body import stripped
-from funcgrad.transforms.equations.closed import Flags
 from funcgrad.transforms.equations.derivation import NeedsValues
+from funcgrad.transforms.equations.ends import Flags
 from funcgrad.transforms.linear import LinearStage
 from funcgrad.transforms.replayed import Replayed, highest, owner_of
 
-__all__ = ["Reverse", "Structured", "apply", "moved_axis", "primitive_of"]
+__all__ = ["Placed", "Reverse", "Structured", "apply", "moved_axis", "primitive_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What is known of the active operands where a structured function was recorded.
+
+    Attributes:
+        twins: for each active operand the first one that is the same value, if there are such.
+            Their cotangents are one sum, which has one order.
+        parts: for each of `Reverse.parted` how many parts of it (at most two) were taken before,
+            if the sums of parts have parents of their own.
+    """
+
+    twins: tuple[int, ...] = ()
+    parts: tuple[int, ...] | None = None
 
 
 class Reverse:
@@ -41,21 +57,29 @@ class Reverse:
 
     __slots__ = ()
 
+    @property
+    def parted(self) -> Sequence[int]:
+        """The active operands whose parts are recorded in every step, by number."""
+        return ()
+
     def forward(self, values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """Results, and what `pull` needs."""
         raise NotImplementedError
 
     def pull(
-        self, kept: Sequence[Any], cts: list[Any], seeds: list[Any], twins: Sequence[int] = ()
+        self, kept: Sequence[Any], cts: list[Any], seeds: list[Any], how: "Placed"
     ) -> list[Any]:
         """Cotangents of the active operands; `None` is zero, on either side.
 
         Args:
             kept: what `forward` gave.
             cts: of the results.
-            seeds: of the active operands, as far as they have been found; to be added to.
-            twins: for each active operand the first one that is the same value, if there are such.
-                Their cotangents are one sum, which has one order.
+            seeds: of the active operands, as far as they have been found; to be added to. Then
+                the sums of parts of those of `parted`, if these have parents of their own.
+            how: what is known of the operands at this place of the list.
+
+        Returns:
+            One for each of the seeds.
         """
         raise NotImplementedError
 
@@ -159,7 +183,10 @@ def _record(trace: Recording, fun: Structured, leaves: Sequence[Any]) -> list[An
     given = {id(x) for x, flag in zip(values, active, strict=True) if not flag}
     kept = [_captured(trace, x) if id(x) in given else x for x in kept]
     parents = [leaf.index for leaf, flag in zip(leaves, active, strict=True) if flag]
-    pull = _Pull(fun, reverse, active, len(outs), _twins(parents))
+    commons = [common_of(trace, parents[k]) for k in reverse.parted]
+    placed = Placed(_twins(parents), tuple(before for _, before in commons))
+    parents += [common for common, _ in commons]
+    pull = _Pull(fun, reverse, active, len(outs), placed)
     trace.expands = True
     return list(trace.push(fun.primitive, parents, pull, kept, tuple(outs)))
 
@@ -195,16 +222,18 @@ class _Pull:
     how: Reverse
     active: Flags
     results: int
-    twins: tuple[int, ...] = ()
+    placed: Placed
 
     def reached(self, results: set[int]) -> list[bool]:
         """Which parents have an influence on these results."""
         sources = self.fun.sources(results)
         own = [i for i, flag in enumerate(self.active) if flag]
-        return [sources is None or i in sources for i in own]
+        found = [sources is None or i in sources for i in own]
+        return found + [found[k] for k in self.how.parted if self.placed.parts is not None]
 
     def __call__(self, ct: Any, residuals: Any) -> Any:
-        parts = self.with_seeds([ct, [None] * sum(self.active)], residuals)
+        count = sum(self.active) + len(self.placed.parts or ())
+        parts = self.with_seeds([ct, [None] * count], residuals)
         return parts[0] if len(parts) == 1 else tuple(parts)
 
     def with_seeds(self, given: list[Any], residuals: Any) -> list[Any]:
@@ -212,7 +241,7 @@ class _Pull:
         ct, seeds = given
         given.clear()
         cts = [ct.get(i) for i in range(self.results)]
-        return self.how.pull(residuals, cts, seeds, self.twins)
+        return self.how.pull(residuals, cts, seeds, self.placed)
 
 
 def _dual(trace: Dual, fun: Structured, leaves: Sequence[Any]) -> list[Any]:
@@ -268,7 +297,7 @@ def _jvp(_out: Any, values: Sequence[Any], dots: Sequence[Any], params: dict[str
 def _vjp(out: Any, values: Sequence[Any], active: Flags, params: dict[str, Any]) -> tuple[Any, Any]:
     fun = params["fun"]
     reverse = fun.reverse_of(tuple(active)).suited(again=True, direct=False)
-    return _Pull(fun, reverse, tuple(active), len(out)), reverse.forward(values)[1]
+    return _Pull(fun, reverse, tuple(active), len(out), Placed()), reverse.forward(values)[1]
 
 
 def _batched(

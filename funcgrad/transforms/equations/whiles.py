@@ -30,8 +30,9 @@ from funcgrad.primitives.inspecting import any_p
 from funcgrad.primitives.structural import where_p
 from funcgrad.transforms.choice import every, guarded, some
 from funcgrad.transforms.equations.branches_sheet import Sheet, outline_of
-from funcgrad.transforms.equations.closed import Closed, Flags
+from funcgrad.transforms.equations.closed import Closed
 from funcgrad.transforms.equations.derivation import NeedsValues
+from funcgrad.transforms.equations.ends import Flags
 from funcgrad.transforms.equations.structured import Reverse, Structured, apply, primitive_of
 from funcgrad.transforms.equations.whiles_reverse import Back
 from funcgrad.transforms.equations.whiles_walk import Walk, number_of

@@ -8,6 +8,7 @@ has found, has a cotangent too, which the later one leaves on its way back.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, repeat
 from typing import Any
 
 from typing_extensions import override
@@ -15,11 +16,14 @@ from typing_extensions import override
 from funcgrad.core.primitive import PRIMITIVES
 from funcgrad.core.program import Variable
 from funcgrad.core.wengert import Aval
+from funcgrad.families.shapes import shape_of
+from funcgrad.primitives.slicing import sum_of_parts
 from funcgrad.transforms.equations.branches_sheet import Padding, Sheet, Zeros, outline_of
-from funcgrad.transforms.equations.closed import Closed, Flags, Linearised
-from funcgrad.transforms.equations.ends import fitting
+from funcgrad.transforms.equations.closed import Closed
 from funcgrad.transforms.equations.derivation import NeedsValues
-from funcgrad.transforms.equations.structured import Reverse, apply
+from funcgrad.transforms.equations.ends import Flags, fitting
+from funcgrad.transforms.equations.linearised import Linearised
+from funcgrad.transforms.equations.structured import Placed, Reverse, apply
 from funcgrad.transforms.equations.whiles_walk import Walk
 
 __all__ = ["Back"]
@@ -31,7 +35,8 @@ class _BackWalk:
 
     Attributes:
         cts: numbers of the results whose cotangents it starts with, or finds.
-        sums: constants whose cotangents it adds up, and what they are like.
+        sums: constants whose cotangents it adds up, and what they are like; `~i` stands for the
+            parts that are taken of constant i.
         seeded: which of the sums start with what is known before.
     """
 
@@ -58,7 +63,7 @@ class _Plan:
 class Back(Reverse):
     """The reverse mode of walks by some operands."""
 
-    __slots__ = ("_active", "_plans", "consts", "found", "lins", "loop", "states")
+    __slots__ = ("_active", "_plans", "consts", "found", "lins", "loop", "states", "sums")
 
     @classmethod
     def of(cls, loop: Any, active: Flags, *, direct: bool) -> "Back":
@@ -75,10 +80,17 @@ class Back(Reverse):
         self.states, left = loop.flow(self.consts, starts, lambda step, flags: step.active(flags))
         self.found = [[left[n][j] for n, j in walk.finds] for walk in loop.walks]
         self.lins = [
-            walk.step.linearised((*self.consts, *states, *found), direct=direct)
+            walk.step.linearised((*self.consts, *states, *found), direct=direct, consts=loop.consts)
             for walk, states, found in zip(loop.walks, self.states, self.found, strict=True)
         ]
+        chosen = [i for i, flag in enumerate(self.consts) if flag]
+        self.sums = sorted({chosen[k] for lin in self.lins for k in lin.parted})
         self._plans: dict[Any, _Plan] = {}
+
+    @property
+    @override
+    def parted(self) -> list[int]:
+        return [sum(self._active[:i]) for i in self.sums]
 
     @override
     def suited(self, *, again: bool, direct: bool) -> "Back":
@@ -89,16 +101,14 @@ class Back(Reverse):
         return apply(self.loop, values), list(values)
 
     @override
-    def pull(
-        self, kept: Sequence[Any], cts: list[Any], seeds: list[Any], twins: Sequence[int] = ()
-    ) -> list[Any]:
-        del twins
+    def pull(self, kept: Sequence[Any], cts: list[Any], seeds: list[Any], how: Placed) -> list[Any]:
         taken = iter(seeds)
-        before = [next(taken) if flag else None for flag in self._active]
-        consts = range(self.loop.consts)
+        before = {i: next(taken) if flag else None for i, flag in enumerate(self._active)}
+        for i, seed in zip(self.sums, chain(taken, repeat(None)), strict=False):
+            before[~i] = None if seed is None else seed.dense()
         key = (
             tuple(ct is not None for ct in cts),
-            frozenset(i for i in consts if before[i] is not None),
+            frozenset(i for i, x in before.items() if i < self.loop.consts and x is not None),
         )
         plan = self._plans.get(key)
         if plan is None:
@@ -109,7 +119,7 @@ class Back(Reverse):
             leaves += [fitting(cts[i], avals[i]) for i in row.cts if cts[i] is not None]
             leaves += [fitting(before[i], aval) for i, aval in row.sums if i in row.seeded]
         results = iter(apply(plan.whole, leaves)[len(avals) :])
-        totals = list(before)
+        totals = dict(before)
         for row in plan.backs:
             for i in row.cts:
                 ct, operand = next(results), plan.operands[i]
@@ -119,7 +129,15 @@ class Back(Reverse):
             for i, _ in row.sums:
                 ct, so_far = next(results), totals[i]
                 totals[i] = ct if i in row.seeded or so_far is None else so_far + ct
-        return [x for x, flag in zip(totals, self._active, strict=True) if flag]
+        for i in self.sums:
+            if how.parts is None:  # they belong to the constants themselves
+                x, so_far = totals[~i], totals[i]
+                totals[i] = x if so_far is None else so_far if x is None else so_far + x
+        found = [totals[i] for i, flag in enumerate(self._active) if flag]
+        if how.parts is not None:
+            sums = [totals[~i] for i in self.sums]
+            found += [None if x is None else sum_of_parts(x, shape_of(x)) for x in sums]
+        return found
 
 
 @dataclass(slots=True)
@@ -190,10 +208,13 @@ class _Planner:
             if i < loop.consts and (aval := lin.cotangent(k)) is not None
         ]
         adds = {i for i, _ in sums}
+        parted = [chosen[k] for k in lin.parted]
+        sums += [(~i, Aval(*outline_of(walk.step.program.inputs[i])[:2])) for i in parted]
         carried = [flag and self.given[begin + i] for i, flag in enumerate(states)]
         while True:
-            closed, ends = lin.backward((*carried, *known), tuple(i in adds for i in chosen))
-            has = {i for i, flag in zip(chosen, ends, strict=True) if flag}
+            seeded = *(i in adds for i in chosen), *(True for _ in parted)
+            closed, ends = lin.backward((*carried, *known), seeded)
+            has = {i for i, flag in zip(chosen, ends, strict=False) if flag}
             again = [a or loop.consts + i in has for i, a in enumerate(carried)]
             if again == carried:
                 break
@@ -221,10 +242,11 @@ class _Planner:
                     *residuals,
                     *(ct for ct in ends_in if ct is not None),
                     *(totals[i] for i in chosen if i in adds),
+                    *(totals[~i] for i in parted),
                 ],
             )
         )
-        parts = {i: next(outs) for i in chosen if i in has}
+        parts = {i: next(outs) for i in (*(i for i in chosen if i in has), *(~i for i in parted))}
         new = [
             parts.get(loop.consts + i) or _zeros_like(outputs[i])
             for i, flag in enumerate(carried)
@@ -237,7 +259,8 @@ class _Planner:
             if place in parts:
                 self.found.setdefault(source, []).append((own_number, len(leaving)))
                 leaving.append(parts[place])
-        row = _BackWalk([begin + i for i, flag in enumerate(carried) if flag], sums, adds & pending)
+        starts = {i for i, _ in sums} & pending
+        row = _BackWalk([begin + i for i, flag in enumerate(carried) if flag], sums, starts)
         given = (*(self.given[i] for i in row.cts), *(i in row.seeded for i, _ in sums))
         step = sheet.closed([*new, *leaving])
         for v, out in zip(step.program.inputs[loop.consts :], new, strict=False):

@@ -6,7 +6,8 @@ from typing import Any
 
 from funcgrad.core.program import Variable
 from funcgrad.core.wengert import Aval
-from funcgrad.transforms.equations.closed import Closed, Flags
+from funcgrad.transforms.equations.closed import Closed
+from funcgrad.transforms.equations.ends import Flags
 from funcgrad.transforms.equations.loops_sweep import nothing
 
 __all__ = ["Walk", "number_of"]
