@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from funcgrad.core.modes import MODES
 from funcgrad.core.primitive import Primitive
@@ -33,7 +34,7 @@ from funcgrad.transforms.replayed import highest
 from funcgrad.transforms.saving import hollow
 from funcgrad.transforms.vmap import lift, unlift
 
-__all__ = ["apply", "is_staged"]
+__all__ = ["Tape", "Unprotected", "apply", "forward_of", "is_staged", "prune", "remember"]
 
 Flags = tuple[bool, ...]
 
@@ -185,23 +186,25 @@ class Tape:
         return [record and (*record[:3], filled(record[3], found)) for record in self.records]
 
 
-class _Inner(Recording):
+class Unprotected(Recording):
     """Records for a staged sweep: no array needs protection from later changes."""
 
     __slots__ = ()
 
+    @override
     def capture(self, array: Any) -> Any:
         return array
 
+    @override
     def guard(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return array
 
 
-def _forward(staged: Staged, active: Flags) -> Staged:
+def forward_of(staged: Staged, active: Flags) -> Staged:
     """(x) ↦ (f(x), residuals)."""
 
     def body(leaves: Sequence[Any], stage: JitStage | None) -> tuple[Any, list[Any]]:
-        trace = _Inner("grad")
+        trace = Unprotected("grad")
         traced = []
         for x, flag in zip(leaves, active, strict=True):
             if flag:
@@ -238,7 +241,7 @@ def _backward(tape: Tape, name: str, options: Any, count: int, mask: Flags) -> S
     def body(leaves: Sequence[Any], stage: JitStage | None) -> tuple[Any, list[Any]]:
         records = tape.rebuilt(leaves[:count])
         cts = iter(leaves[count:])
-        trace = _Inner("grad")
+        trace = Unprotected("grad")
         trace.close()
         trace.expands = tape.expands
         if stage is not None and tape.origins:
@@ -283,7 +286,7 @@ class _Pull:
             backward = tape.backward.setdefault(mask, made)
         given, found = apply(backward, [*residuals, *(x for x in cts if x is not None)])
         if tape.home and all(mask) and backward.recordings:
-            _prune(tape, backward, len(residuals))
+            prune(tape, backward, len(residuals))
         parts = iter(found)
         result = [next(parts) if flag else None for flag in given]
         if self.single:
@@ -293,10 +296,10 @@ class _Pull:
 
 def _record(trace: Recording, staged: Staged, leaves: Sequence[Any]) -> tuple[Any, list[Any]]:
     active, values = _own(trace, leaves)
-    forward = staged.derive(("vjp", active), lambda: _forward(staged, active))
+    forward = staged.derive(("vjp", active), lambda: forward_of(staged, active))
     tape, outs = apply(forward, values)
     if not tape.backward and not tape.home:
-        _remember(tape, forward, values)
+        remember(tape, forward, values)
     results, residuals = outs[: tape.count], tuple(outs[tape.count :])
     parents = [leaf.index for leaf, flag in zip(leaves, active, strict=True) if flag]
     pull = _Pull(tape, staged, len(parents) == 1)
@@ -307,7 +310,7 @@ def _record(trace: Recording, staged: Staged, leaves: Sequence[Any]) -> tuple[An
     return tape.static, list(trace.push(jit_p, parents, pull, residuals, tuple(results)))
 
 
-def _remember(tape: Tape, forward: Staged, values: Sequence[Any]) -> None:
+def remember(tape: Tape, forward: Staged, values: Sequence[Any]) -> None:
     """Which recorded path the tape belongs to, so that it can be pruned later."""
     if highest(values) is not None:
         return
@@ -317,7 +320,7 @@ def _remember(tape: Tape, forward: Staged, values: Sequence[Any]) -> None:
             tape.home.append((forward, unit, path))
 
 
-def _prune(tape: Tape, backward: Staged, count: int) -> None:
+def prune(tape: Tape, backward: Staged, count: int) -> None:
     """Leave the residuals that the backward program does not read out of the forward one."""
     with _LOCK:
         if not tape.home:

@@ -22,6 +22,7 @@ from funcgrad.compat.torch import (  # most of them only enter their functions
     bounds,
     closeness,
     comparisons,
+    compilation,
     complexes,
     constructors,
     contractions,

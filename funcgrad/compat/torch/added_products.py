@@ -12,6 +12,8 @@ from funcgrad.compat.torch.node import node_class
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.products import are_quick, check_bmm, check_mm, check_mv
 from funcgrad.compat.torch.quick import OperandRule, operand_result
+from funcgrad.compat.torch.recorded_products import MANY, recorded_product
+from funcgrad.compat.torch.state import STATE
 
 __all__ = ["addbmm", "addmm", "addmv", "addr", "baddbmm"]
 
@@ -113,6 +115,10 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
             turned = w.strides[0] < w.strides[1]
             rules = _ADDMM_RULES[turned] if bias.shape == shape else _BIAS_RULES[bias.ndim, turned]
             return operand_result(_ADDMM, "Addmm", (input, mat1, mat2), value, rules)
+    if STATE.compiling is not None and beta == alpha == 1:
+        found = recorded_product("AddmmBackward0", input, mat1, mat2)
+        if found is not None:
+            return found
     check_mm(mat1, mat2)
     if input.dtype is not mat1.dtype:
         raise RuntimeError(
@@ -121,9 +127,6 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
         )
     return addmm_op(input, mat1, mat2, beta=beta, alpha=alpha)
 
-
-MANY = 4096
-"""From how many elements on rows are added by a product of matrices."""
 
 _add: Any = np.add.reduce  # its stubs know no variable keepdims
 

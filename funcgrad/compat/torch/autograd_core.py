@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from funcgrad.compat.torch.ambient import AmbientTracer
+from funcgrad.compat.torch.compilation_breaks import refuse
 from funcgrad.compat.torch.grad_mode import enable_grad, no_grad, set_grad_enabled
 from funcgrad.compat.torch.levels import LEVELS, strip_finished
 from funcgrad.compat.torch.node import AccumulateGrad, Node
@@ -221,6 +222,7 @@ def backward(
         grad_variables: the old name of `grad_tensors`.
         inputs: the tensors to accumulate into; all leaves by default.
     """
+    refuse("it calls backward")
     if LEVELS.grads or LEVELS.maps:
         raise RuntimeError(
             "backward() called inside a functorch transform. This is not supported, please use "
@@ -296,6 +298,7 @@ def grad(
         is_grads_batched: whether to differentiate for each cotangent along the leading axis.
         materialize_grads: whether an input without influence gives zeros.
     """
+    refuse("it calls autograd.grad")
     if not only_inputs:
         warnings.warn("only_inputs argument is deprecated and is ignored now", FutureWarning,
                       stacklevel=2)  # fmt: skip

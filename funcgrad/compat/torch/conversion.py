@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.compat.torch.compilation_breaks import refuse
 from funcgrad.compat.torch.creation import made
 from funcgrad.compat.torch.dtypes import ALIASES, DTYPES, as_dtype, check_device, device, dtype
 from funcgrad.compat.torch.inplace import CAST
@@ -39,6 +40,7 @@ def cast(tensor: Tensor, kind: dtype) -> Tensor:
         warnings.warn(COMPLEX_TO_REAL, UserWarning, stacklevel=3)
     result: Tensor = _to_copy(tensor, kept_in=kind.numpy)
     if kind is BFLOAT16:
+        refuse("it computes with bfloat16")
         result._dtype = kind
         if not isinstance(result._value, Tracer):
             result._value = rounded(result._value)

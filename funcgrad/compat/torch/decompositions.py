@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.compilation_breaks import known
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.returns import return_type
 from funcgrad.compat.torch.unlisted import unlisted
-from funcgrad.core.tracer import Tracer, bind, plain_value
+from funcgrad.core.tracer import Tracer, bind
 from funcgrad.primitives.decompositions import eig_p, eigh_p
 from funcgrad.primitives.singular_values import qr_p, svd_p
 
@@ -29,7 +30,7 @@ def _svd(a: Any, *, full: bool) -> tuple[Any, Any, Any]:
     u, s, vh = bind(svd_p, a, full=False, levels=0)
     m, n = a.shape[-2:]
     if full and m != n:
-        whole_u, _, whole_vh = np.linalg.svd(plain_value(a))
+        whole_u, _, whole_vh = np.linalg.svd(known(a))
         k = min(m, n)
         u = fnp.concatenate([u, whole_u[..., :, k:]], axis=-1) if m > k else u
         vh = fnp.concatenate([vh, whole_vh[..., k:, :]], axis=-2) if n > k else vh
@@ -93,7 +94,7 @@ qr_op = Op("LinalgQrBackward0", _qr, returns=return_type("linalg_qr", "Q R"))
 
 def _pinv(a: Any, *, rtol: float, hermitian: bool) -> Any:
     """The derivative of PyTorch is that of the general pseudo-inverse, also for Hermitian A."""
-    plain = plain_value(a)
+    plain = known(a)
     if hermitian and np.array_equal(plain, np.conj(np.swapaxes(plain, -1, -2))):
         hermitian = False
     return fnp.linalg.pinv(a, rtol=rtol, hermitian=hermitian)

@@ -10,6 +10,7 @@ from funcgrad import nn
 from funcgrad.compat.torch.fast import fast_unary
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.outputs import both, only, unary
+from funcgrad.compat.torch.recorded_relu import relu_of
 from funcgrad.compat.torch.registry import expose
 
 __all__ = ["UNARY", "absolute", "enter_unary", "negative", "reciprocal"]
@@ -29,10 +30,6 @@ def _whole(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return function(x) if x.dtype.kind == "f" else fnp.copy(x)
 
     return rounding
-
-
-def _relu(x: Any) -> Any:
-    return nn.relu(x) if x.dtype.kind == "f" else fnp.maximum(x, 0)
 
 
 def _sign(x: Any) -> Any:
@@ -103,7 +100,7 @@ def _rounding_check(name: str) -> Callable[..., None]:
 _OTHERS: tuple[tuple[str, str, Callable[[Any], Any], str, Any], ...] = (
     ("abs absolute", "AbsBackward0", fnp.abs, "absolute", only("ifc", "abs_cpu")),
     ("neg negative", "NegBackward0", fnp.negative, "negative", only("ifc", text=NO_BOOL_NEGATION)),
-    ("relu", "ReluBackward0", _relu, "relu",
+    ("relu", "ReluBackward0", relu_of, "relu",
      both(only("ifc", text="Boolean inputs not supported for relu"),
           only("bif", text=NO_COMPLEX_CLAMP, error=NotImplementedError))),
     ("floor", "FloorBackward0", _whole(fnp.floor), "", _rounding_check("floor")),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.compilation_breaks import known
 from funcgrad.compat.torch.creation import made
 from funcgrad.compat.torch.entering import enter
 from funcgrad.compat.torch.linalg import check_matrices
@@ -17,7 +18,6 @@ from funcgrad.compat.torch.registry import MODULES
 from funcgrad.compat.torch.returns import return_type
 from funcgrad.compat.torch.state import STATE
 from funcgrad.compat.torch.tensor import Tensor, plain_array
-from funcgrad.core.tracer import plain_value
 
 __all__ = ["householder_product", "lu", "lu_factor", "lu_solve"]
 
@@ -115,9 +115,9 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
         )
     if not pivot:
         raise RuntimeError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
-    found = _pivots(plain_value(A._value), pivot)
+    found = _pivots(known(A._value), pivot)
     packed = _factor_op(A, order=_order(found, A.shape[-2]))
-    diagonal = np.diagonal(plain_value(packed._value), axis1=-2, axis2=-1)
+    diagonal = np.diagonal(known(packed._value), axis1=-2, axis2=-1)
     zero = diagonal == 0
     info = np.where(zero.any(-1), zero.argmax(-1) + 1 if zero.shape[-1] else 0, 0)
     if check_errors and info.any():
@@ -148,7 +148,7 @@ def lu(A: Tensor, *, pivot: bool = True) -> Any:
     check_matrices("linalg.lu", A, square=False)
     if not pivot:
         raise RuntimeError("linalg.lu: LU without pivoting is not implemented on the CPU")
-    order = _order(_pivots(plain_value(A._value), pivot), A.shape[-2])
+    order = _order(_pivots(known(A._value), pivot), A.shape[-2])
     lower, upper = _lu_op(A, order=order)
     return _return_lu(_permutation(order, A.dtype), lower, upper)
 

@@ -5,7 +5,14 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
-from funcgrad.compat.torch.inplace import CAST, before, check_writable, overwrite, write
+from funcgrad.compat.torch.inplace import (
+    CAST,
+    before,
+    check_writable,
+    constant_op,
+    overwrite,
+    write,
+)
 from funcgrad.compat.torch.memory import as_strided
 from funcgrad.compat.torch.op import rounded
 from funcgrad.compat.torch.registry import expose
@@ -155,7 +162,10 @@ def fill(input: Tensor, value: Any) -> Tensor:
     if _is_plain(input):
         result._value = np.full(input._value.shape, number)
         return result
-    return holder(np.broadcast_to(number, input._value.shape))
+    full = holder(np.broadcast_to(number, input._value.shape))
+    if STATE.compiling is not None and STATE.grad and input.requires_grad:
+        return constant_op(input, full)  # type: ignore[no-any-return]  # a tensor
+    return full
 
 
 def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:

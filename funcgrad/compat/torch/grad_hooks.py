@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from funcgrad.compat.torch.autograd_core import as_gradient, conjugated, own
+from funcgrad.compat.torch.compilation_breaks import refuse
 from funcgrad.compat.torch.dtypes import Size
 from funcgrad.compat.torch.node import Hooks, RemovableHandle
 from funcgrad.compat.torch.rounding import round_to_bfloat16
@@ -101,6 +102,7 @@ METHODS["retain_again"] = _retain_again
 
 def check_grad(self: Tensor, value: Any) -> None:
     """Refuse gradients of the wrong kind, shape or type, in PyTorch's words."""
+    refuse("it sets the gradient of a tensor")
     if value is None:
         return
     if not isinstance(value, Tensor):

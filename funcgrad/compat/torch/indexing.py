@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.compilation_breaks import check_places
 from funcgrad.compat.torch.creation import tensor as make_tensor
 from funcgrad.compat.torch.dtypes import DTYPES
 from funcgrad.compat.torch.filling import copy_, fill_, value_for, without_leading_ones
@@ -263,6 +264,7 @@ def positions(x: Tensor, indices: Sequence[Tensor | None]) -> tuple[list[Any], t
             continue
         if kind.category != 1:
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+        check_places(value, -shape[dim], shape[dim])
         if not isinstance(value, Tracer):
             _check_bounds(value, dim, shape[dim])
         places.append(value)

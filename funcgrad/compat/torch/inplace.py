@@ -14,6 +14,7 @@ import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad.compat.torch.arguments import FAILURES, explained
+from funcgrad.compat.torch.compilation_breaks import note_write, refuse
 from funcgrad.compat.torch.dtypes import can_cast
 from funcgrad.compat.torch.keeping import keep_before_write
 from funcgrad.compat.torch.levels import LEVELS, check_batched, is_input, with_values
@@ -149,6 +150,7 @@ def overwrite(tensor: Tensor, result: Tensor) -> Tensor:
     array = tensor._array()
     if overlaps(array):
         raise RuntimeError(OVERLAP)
+    note_write(array, tensor._cell)
     if tensor._node is not None or tensor._base is not None:
         keep_before_write(tensor)
     np.copyto(array, value)
@@ -190,6 +192,7 @@ def write(tensor: Tensor, values: Any, node: Node | None) -> Tensor:
     array = tensor._array()
     if overlaps(array):
         raise RuntimeError(OVERLAP)
+    note_write(array, tensor._cell)
     keep_before_write(tensor)
     np.copyto(array, values, casting="unsafe")
     return written(tensor, node)
@@ -427,6 +430,10 @@ class _PathRule:
 def _replace(tensor: Tensor, result: Tensor) -> None:
     """Inside a functional transform, values are immutable: tensor, base and views get new ones."""
     base = tensor._base
+    if tensor._shared or (base is not None and base._shared):
+        refuse("it writes into memory that a detached tensor shares")
+    if STATE.compiling is not None and STATE.grad and not result.requires_grad:
+        result = constant_op(tensor, result) if tensor.requires_grad else result
     check_batched(tensor._value, result._value)
     for watch in LEVELS.watches:
         watch.note(tensor if base is None else base, result._value, _follow_all)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from funcgrad.compat.torch.ambient import AmbientTracer
+from funcgrad.compat.torch.compilation_breaks import answered, refuse
 from funcgrad.compat.torch.node import Node, make_node, node_class
 from funcgrad.compat.torch.state import STATE
 from funcgrad.compat.torch.tensor import METHODS, Tensor, holder, payload_of
@@ -20,6 +21,7 @@ from funcgrad.families.shapes import in_front
 from funcgrad.interpreters.batch import Batch, BatchTracer
 from funcgrad.interpreters.dual import DualTracer
 from funcgrad.interpreters.record import RecordTracer
+from funcgrad.interpreters.stage import StageTracer
 
 __all__ = [
     "LEVELS",
@@ -28,6 +30,7 @@ __all__ = [
     "check_batched",
     "incoming",
     "is_input",
+    "is_tracking",
     "mapping",
     "outgoing",
     "recording",
@@ -260,7 +263,8 @@ def strip_finished(tensor: Tensor) -> Any:
     return value
 
 
-def _is_tracking(value: Any) -> bool:
+def is_tracking(value: Any) -> bool:
+    """Whether the outermost transform of a value records it."""
     return isinstance(value, RecordTracer | AmbientTracer)
 
 
@@ -281,13 +285,15 @@ def _plain(value: Any, what: str) -> Any:
     while isinstance(value, Tracer):
         if isinstance(value, BatchTracer) and value.batched:
             raise RuntimeError(_REFUSALS.get(what) or ITEM.format(what=what))
+        if isinstance(value, StageTracer):
+            return answered(value, what)
         value = value.value
     return value
 
 
 def _constant(value: Any) -> Any:
     """The value without any derivative: `detach` hides it from every level."""
-    if not isinstance(value, Tracer):
+    if not isinstance(value, Tracer) or isinstance(value, StageTracer):
         return value
     inner = _constant(value.value)
     if isinstance(value, BatchTracer):
@@ -296,6 +302,7 @@ def _constant(value: Any) -> Any:
 
 
 def _refuse_requires_grad() -> None:
+    refuse("it changes requires_grad of a tensor")
     if LEVELS.grads or LEVELS.maps:
         raise RuntimeError(
             "You are attempting to call Tensor.requires_grad_() (or perhaps using "
@@ -335,7 +342,8 @@ def _alias(leaf: Any) -> Node:
 
 
 METHODS["alias"] = _alias
-METHODS["is_tracking"] = _is_tracking
+METHODS["is_tracking"] = is_tracking
 METHODS["plain"] = _plain
 METHODS["constant"] = _constant
 METHODS["refuse_requires_grad"] = _refuse_requires_grad
+METHODS["refuse_recorded"] = refuse

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.compilation_breaks import known
 from funcgrad.compat.torch.creation import made
 from funcgrad.compat.torch.decompositions import (
     eig_op,
@@ -22,7 +23,6 @@ from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.registry import MODULES
 from funcgrad.compat.torch.returns import return_type
 from funcgrad.compat.torch.tensor import Tensor
-from funcgrad.core.tracer import plain_value
 
 __all__ = ["LinAlgError", "check_matrices", "det", "inv", "solve"]
 
@@ -54,7 +54,7 @@ def check_matrices(name: str, x: Any, *, square: bool = True, inexact: bool = Tr
 
 
 def _batches(x: Tensor) -> Any:
-    values = plain_value(x._value)
+    values = known(x._value)
     count = math.prod(values.shape[:-2])
     return values.reshape(count, *values.shape[-2:]), values.ndim > 2
 
@@ -250,7 +250,7 @@ _lstsq = _return("linalg_lstsq", "solution residuals rank singular_values")
 def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """The X that minimises ‖A X - B‖, with residuals, rank and singular values."""
     check_matrices("linalg.lstsq", A, square=False)
-    a = plain_value(A._value)
+    a = known(A._value)
     m, n = a.shape[-2:]
     limit = float(np.finfo(a.dtype).eps) * max(m, n) if rcond is None else float(rcond)
     vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(B._value.shape) == a.shape[:-1])
@@ -429,7 +429,7 @@ def pinv(
     if limit is None:
         limit = float(np.finfo(A._value.dtype).eps) * max(A._value.shape[-2:])
     if atol is not None:
-        largest = np.linalg.svd(plain_value(A._value), compute_uv=False).max(initial=0.0)
+        largest = np.linalg.svd(known(A._value), compute_uv=False).max(initial=0.0)
         limit = max(float(atol) / float(largest or 1), 0.0 if rtol is None else float(rtol))
     return pinv_op(A, rtol=float(limit), hermitian=hermitian)
 
@@ -447,7 +447,7 @@ def _each(bound: Any) -> Any:
     """A bound for each matrix, with an axis for its singular values."""
     if bound is None:
         return None
-    array = np.asarray(plain_value(bound._value) if isinstance(bound, Tensor) else bound)
+    array = np.asarray(known(bound._value) if isinstance(bound, Tensor) else bound)
     return array[..., None] if array.ndim else array
 
 
@@ -456,7 +456,7 @@ def matrix_rank(
 ) -> Any:
     """How many singular values are not negligible."""
     check_matrices("linalg.matrix_rank", A, square=False)
-    array = plain_value(A._value)
+    array = known(A._value)
     values = np.linalg.svd(array, compute_uv=False)
     absolute, relative = _each(tol if tol is not None else atol), _each(rtol)
     if relative is None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.compat.torch.levels import LEVELS, MapLevel
+from funcgrad.compat.torch.state import STATE
 from funcgrad.compat.torch.tensor import METHODS, Tensor
 from funcgrad.core.tracer import Tracer
 from funcgrad.interpreters.batch import BatchTracer
@@ -54,6 +55,8 @@ class PerExample:
 def _for_levels(draw: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(draw)
     def drawn(generator: Any, what: Any, *rest: Any, **options: Any) -> Any:
+        if STATE.compiling is not None:
+            return STATE.compiling.drawn(draw, generator, what, rest, options)
         levels = LEVELS.maps
         if not levels:
             return draw(generator, what, *rest, **options)

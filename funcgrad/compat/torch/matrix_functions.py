@@ -8,6 +8,7 @@ import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad.compat.torch.arguments import outside
+from funcgrad.compat.torch.compilation_breaks import known
 from funcgrad.compat.torch.creation import made
 from funcgrad.compat.torch.dims import check_dim
 from funcgrad.compat.torch.entering import enter
@@ -16,7 +17,6 @@ from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.products import matmul
 from funcgrad.compat.torch.registry import MODULES
 from funcgrad.compat.torch.tensor import Tensor
-from funcgrad.core.tracer import plain_value
 
 __all__ = ["matrix_exp", "matrix_power"]
 
@@ -65,7 +65,7 @@ def _exponential(a: Any) -> Any:
     n = a.shape[-1]
     if not a.size:
         return a
-    sizes = np.abs(plain_value(a)).sum(-2).max()
+    sizes = np.abs(known(a)).sum(-2).max()
     squarings = max(0, math.ceil(math.log2(max(float(sizes), 1e-300))) - 1)
     if not np.isfinite(sizes):
         return a * a.dtype.type(np.nan)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.compat.torch.compilation_breaks import is_recorded, refuse
 from funcgrad.compat.torch.dims import check_dim, integers
 from funcgrad.compat.torch.dtypes import memory_format
 from funcgrad.compat.torch.registry import expose
@@ -28,6 +29,8 @@ def root_of(array: Any) -> Any:
 def offset_of(tensor: Tensor) -> int:
     """Elements before the first one in the memory that the tensor shows part of."""
     value = native(tensor)
+    if is_recorded(value):
+        refuse("it asks where a tensor lies in memory")
     if type(value) is not np.ndarray or not value.size:
         return 0
     lowest, _ = np.lib.array_utils.byte_bounds(root_of(value))

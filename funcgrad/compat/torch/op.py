@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+import funcgrad.numpy as fnp
 from funcgrad.compat.torch.ambient import is_saved
 from funcgrad.compat.torch.arguments import kind_of
+from funcgrad.compat.torch.compilation_breaks import refuse
 from funcgrad.compat.torch.dtypes import (
     DTYPES,
     category_of,
@@ -19,7 +21,7 @@ from funcgrad.compat.torch.dtypes import (
     dtype_of_numpy,
     promote_types,
 )
-from funcgrad.compat.torch.levels import untracked
+from funcgrad.compat.torch.levels import is_tracking, untracked
 from funcgrad.compat.torch.node import Node, edge_of, make_node, node_class
 from funcgrad.compat.torch.recorded import DirectRule, RecordedRule, index_in
 from funcgrad.compat.torch.rounding import round_to_bfloat16
@@ -125,7 +127,10 @@ def result_type(*operands: Any) -> dtype:
 
 def rounded(value: Any) -> Any:
     """float32 values rounded to bfloat16; traced values are left as they are."""
-    return value if isinstance(value, Tracer) else round_to_bfloat16(value)[()]
+    if isinstance(value, Tracer):
+        refuse("it computes with bfloat16")
+        return value
+    return round_to_bfloat16(value)[()]
 
 
 def _promoted(operands: Sequence[Any], promote: str) -> tuple[dtype, bool]:
@@ -183,6 +188,8 @@ def apply(op: Op, operands: Sequence[Any], params: dict[str, Any]) -> Any:
             if traced:
                 track = payload_of if STATE.grad else _outside
                 out = function(*(track(x) if isinstance(x, Tensor) else x for x in operands))
+                if STATE.compiling is not None and STATE.grad and op.cls is not None:
+                    out = _hanging(out, operands)
                 return _wrapped(op, out, operands, tagged)
             if not active or not STATE.grad or op.cls is None:
                 return _wrapped(op, function(*values), operands, tagged)
@@ -191,6 +198,29 @@ def apply(op: Op, operands: Sequence[Any], params: dict[str, Any]) -> Any:
             return _recorded(op, function, operands, values, tagged)
     except ValueError as error:
         raise _translated(error, op, values) from None
+
+
+def _hanging(out: Any, operands: Sequence[Any]) -> Any:
+    """Recorded results that hang on the operands: those of zero derivative require grad, too."""
+    single = type(out) is not tuple
+    outs = (out,) if single else out
+    active = [x._value for x in operands if isinstance(x, Tensor) and x.requires_grad]
+    free = [
+        item.dtype.kind in "fc" and not (isinstance(item, Tracer) and is_tracking(item))
+        for item in outs
+    ]
+    if not any(free) or not active:
+        return out
+    zero = sum(fnp.sum(fnp.where(False, x, 0)) for x in active)
+    found = tuple(
+        fnp.where(False, (zero if item.dtype.kind == "c" else fnp.real(zero)), item).astype(
+            item.dtype
+        )
+        if flag
+        else item
+        for item, flag in zip(outs, free, strict=True)
+    )
+    return found[0] if single else found
 
 
 def _values_of(

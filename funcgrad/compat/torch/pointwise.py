@@ -8,6 +8,7 @@ import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad.compat.torch.arguments import kind_of, refuse
+from funcgrad.compat.torch.compilation_breaks import takes_blocks
 from funcgrad.compat.torch.dtypes import category_of, dtype_of_numpy
 from funcgrad.compat.torch.elementary import absolute, negative, reciprocal
 from funcgrad.compat.torch.fast import fast_binary, fast_unary
@@ -24,6 +25,7 @@ from funcgrad.compat.torch.outputs import (
     wrapping,
 )
 from funcgrad.compat.torch.registry import expose
+from funcgrad.compat.torch.state import STATE
 from funcgrad.compat.torch.tensor import METHODS, Tensor
 from funcgrad.core.primitive import PRIMITIVES
 
@@ -330,6 +332,8 @@ pow_base_op = Op("PowBackward2", lambda x, *, base, kind: _power(_cast(base, kin
 
 
 def _to_number(input: Any, exponent: Any) -> Any:
+    if takes_blocks(getattr(input, "_value", None)):
+        return STATE.compiling.block(power, (input, exponent), {})
     kind = result_type(input, exponent)
     if kind.category == 1 and exponent < 0:
         raise RuntimeError(NEGATIVE_POWER)

@@ -7,6 +7,7 @@ import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad.compat.torch.arguments import refuse
+from funcgrad.compat.torch.compilation_breaks import concrete
 from funcgrad.compat.torch.entering import enter, write_out
 from funcgrad.compat.torch.node import node_class
 from funcgrad.compat.torch.op import Op
@@ -16,6 +17,7 @@ from funcgrad.compat.torch.quick import (
     operand_result,
     reshape_rule,
 )
+from funcgrad.compat.torch.recorded_products import recorded_product
 from funcgrad.compat.torch.registry import expose
 from funcgrad.compat.torch.state import STATE
 from funcgrad.compat.torch.static import Static
@@ -198,6 +200,10 @@ def mm(input: Any, mat2: Any) -> Any:
     if are_quick(v, w, input, mat2) and v.ndim == w.ndim == 2 and v.shape[1] == w.shape[0]:
         rules = _MM_TURNED if w.strides[0] < w.strides[1] else _MM_RULES
         return operand_result(_MM, "Mm", (input, mat2), np.dot(v, w), rules)
+    if STATE.compiling is not None:
+        found = recorded_product("MmBackward0", None, input, mat2)
+        if found is not None:
+            return found
     check_mm(input, mat2)
     return mm_op(input, mat2)
 
@@ -297,9 +303,10 @@ def _can_fold(x: Any, y: Any) -> bool:
         return True
     if x.ndim == 2:
         return False
-    if not batch.numel() or isinstance(batch._value, Tracer):
+    value = concrete(batch._value)
+    if not batch.numel() or isinstance(value, Tracer) or not hasattr(value, "strides"):
         return True
-    shape, steps = list(batch._value.shape), list(batch._value.strides)
+    shape, steps = list(value.shape), list(value.strides)
     if not larger:
         shape[-2:], steps[-2:] = shape[:-3:-1], steps[:-3:-1]
     return all(steps[i] == steps[i + 1] * shape[i + 1] for i in range(len(shape) - 2))

@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import override
 
-__all__ = ["Structure", "flatten", "matched", "unflatten"]
+__all__ = ["LEAF", "Structure", "flatten", "matched", "nest_of", "unflatten"]
 
 
 class Structure:
@@ -116,6 +116,34 @@ def _unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
     if structure.kind is None:
         return next(leaves)
     return _closed(structure, [_unflatten(child, leaves) for child in structure.children])
+
+
+def nest_of(structure: Structure) -> Callable[[list[Any]], Any]:
+    """A function that makes the nest of a list of leaves, faster than `unflatten`."""
+    numbers = iter(range(structure.count))
+    text = _written(structure, numbers)
+    if text is None:
+        return lambda leaves: unflatten(structure, leaves)
+    made: Callable[[list[Any]], Any] = eval(f"lambda x: {text}")  # written below
+    return made
+
+
+def _written(structure: Structure, numbers: Iterator[int]) -> str | None:
+    """Source of tuples, lists, and dictionaries with words for keys, of `x[0]`, `x[1]`, ..."""
+    kind = structure.kind
+    if kind is None:
+        return f"x[{next(numbers)}]"
+    parts = [_written(child, numbers) for child in structure.children]
+    if None in parts:
+        return None
+    if kind is tuple:
+        return f"({''.join(f'{part}, ' for part in parts)})"
+    if kind is list:
+        return f"[{', '.join(map(str, parts))}]"
+    if kind is dict and all(type(key) is str for key in structure.context):
+        pairs = zip(structure.context, parts, strict=True)
+        return f"{{{', '.join(f'{key!r}: {part}' for key, part in pairs)}}}"
+    return None
 
 
 def matched(prefix: Any, structure: Structure) -> list[Any] | None:

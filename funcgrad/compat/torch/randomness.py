@@ -10,6 +10,7 @@ import funcgrad.numpy as fnp
 from funcgrad.compat.torch import count_draws as drawn_counts
 from funcgrad.compat.torch import draws as drawn_floats
 from funcgrad.compat.torch import integer_draws as drawn_integers
+from funcgrad.compat.torch.compilation_breaks import concrete, is_recorded, refuse
 from funcgrad.compat.torch.constructors import delivered
 from funcgrad.compat.torch.creation import made, sizes_of
 from funcgrad.compat.torch.dtypes import CPU, DTYPES, as_dtype, check_device, dtype
@@ -168,7 +169,7 @@ def _like(draw: Any) -> Any:
         for name in ("memory_format", "layout"):
             options.pop(name, None)
         kind = as_dtype(dtype, f"{draw.__name__}_like") or input.dtype
-        value = input._value
+        value = concrete(input._value)
         options.setdefault("device", input.device)
         if type(value) is not np.ndarray or value.flags.c_contiguous:
             return draw(*args, tuple(value.shape), dtype=kind, **options)  # type: ignore[no-any-return]  # a tensor
@@ -308,6 +309,8 @@ def _filling(name: str, draw: Any) -> Any:
             _floating(_KERNELS[name], kind, tuple(self._value.shape))
         traced = isinstance(self._value, Tracer)
         array = self._value if traced else self._array()
+        if is_recorded(array) and not concrete(array).flags.c_contiguous:
+            refuse("it draws random numbers into a tensor that is not contiguous")
         contiguous = traced or bool(array.flags.c_contiguous)
         if contiguous:
             values = draw(_given(generator), tuple(array.shape), kind.name, True, *args, **options)

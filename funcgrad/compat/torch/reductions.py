@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.compilation_breaks import known
 from funcgrad.compat.torch.creation import made
 from funcgrad.compat.torch.dims import check_dim
 from funcgrad.compat.torch.entering import enter
@@ -400,7 +401,7 @@ def _wanted(name: str, input: Any, q: Any) -> Any:
         raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
     if q.ndim > 1:
         raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
-    values = plain_value(q._value)
+    values = known(q._value)
     if not np.all((values >= 0) & (values <= 1)):
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
     return q
@@ -410,7 +411,7 @@ def _ranks(ordered: Any, q: Any, interpolation: str, skips_nan: bool) -> tuple[A
     """Places below and above each quantile, and the weight of the one above."""
     values = ordered._value
     kept_in = values.dtype
-    shares = np.atleast_1d(plain_value(q._value)).reshape((1,) * (values.ndim - 1) + (-1,))
+    shares = np.atleast_1d(known(q._value)).reshape((1,) * (values.ndim - 1) + (-1,))
     missing = fnp.isnan(values)
     if skips_nan:
         there = fnp.sum(~missing, axis=-1, keepdims=True)

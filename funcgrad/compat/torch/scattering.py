@@ -9,6 +9,7 @@ import numpy as np
 import funcgrad.numpy as fnp
 from funcgrad import stop_gradient
 from funcgrad.compat.torch.arguments import outside
+from funcgrad.compat.torch.compilation_breaks import check_places
 from funcgrad.compat.torch.dims import check_dim
 from funcgrad.compat.torch.entering import enter
 from funcgrad.compat.torch.filling import value_for
@@ -194,6 +195,7 @@ def _rows(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[int, Any]:
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     places = np.reshape(places, (-1,))
     length = input.shape[at] if input.dim() else 1
+    check_places(places, 0, length)
     if not isinstance(places, Tracer) and places.size:
         low, high = int(places.min()), int(places.max())
         if name == "index_fill_" and -length <= low and high < length:

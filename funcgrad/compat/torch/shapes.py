@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.compat.torch.arguments import no_sizes
+from funcgrad.compat.torch.compilation_breaks import as_one, concrete
 from funcgrad.compat.torch.dims import check_dim, integers, shape_after, wrap_dims
 from funcgrad.compat.torch.dtypes import DTYPES, Size, dtype
 from funcgrad.compat.torch.op import Op
@@ -93,9 +94,9 @@ def view(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def _can_view(value: Any, shape: tuple[int, ...]) -> bool:
-    if type(value) is not np.ndarray or value.flags.c_contiguous or not value.size:
+    if type(v := concrete(value)) is not np.ndarray or v.flags.c_contiguous or not v.size:
         return True
-    return bool(np.may_share_memory(value, value.reshape(shape)))
+    return bool(np.may_share_memory(v, v.reshape(shape)))
 
 
 def _reread(tensor: Tensor, kind: dtype) -> Tensor:
@@ -141,6 +142,7 @@ def reshape(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     return unsafe_view_op(_dense_copy(tensor), shape=shape)  # type: ignore[no-any-return]  # a tensor
 
 
+@as_one
 def _dense_copy(tensor: Tensor) -> Tensor:
     result: Tensor = clone_op(tensor)
     if type(result._value) is np.ndarray and not result._value.flags.c_contiguous:

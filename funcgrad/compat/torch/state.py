@@ -29,6 +29,7 @@ class _State(threading.local):
         dual_levels: open levels of `autograd.forward_ad`.
         device: where new tensors are made if nothing else is said; `None`: on the CPU.
         devices: what `device` was outside of the open `with torch.device(...)` blocks.
+        compiling: the recording of a function for `torch.compile` that is going on.
         parametrized: values kept by `nn.utils.parametrize.cached`; `None` outside of it.
     """
 
@@ -44,6 +45,7 @@ class _State(threading.local):
     plan: Any = None
     device: Any = None
     devices: tuple[Any, ...] = ()
+    compiling: Any = None
     parametrized: dict[Any, Any] | None = None
 
     def reached(self, node: Any) -> bool:
@@ -55,6 +57,7 @@ class _Settings:
     """What `set_default_dtype` and its like change, for all threads."""
 
     default_dtype: dtype = DTYPES["float32"]
+    stance = "default"
     deterministic = False
     only_warns = False
     overwrite_parameters = False

@@ -11,13 +11,14 @@ import numpy as np
 import funcgrad.numpy as fnp
 from funcgrad import nn
 from funcgrad.compat.torch.arguments import outside
+from funcgrad.compat.torch.compilation_breaks import as_one, takes_blocks
 from funcgrad.compat.torch.dims import check_dim, wrap_dims
 from funcgrad.compat.torch.dtypes import dtype
 from funcgrad.compat.torch.entering import enter
 from funcgrad.compat.torch.node import node_class
 from funcgrad.compat.torch.op import BFLOAT16, Op
 from funcgrad.compat.torch.quick import is_quick, linear_result, primitive_result, reduction_rule
-from funcgrad.compat.torch.state import SETTINGS
+from funcgrad.compat.torch.state import SETTINGS, STATE
 from funcgrad.compat.torch.summation import sum_of
 from funcgrad.compat.torch.tensor import METHODS, PLAIN, Tensor
 from funcgrad.primitives.fused import log_softmax_p, softmax_p
@@ -104,6 +105,8 @@ def sum_(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
             )
             rule = reduction_rule(v.shape, axes, keepdim, None)
             return linear_result(_SUM0 if dim is None else _SUM1, "sum", input, z, rule)
+    if STATE.compiling is not None and takes_blocks(v):
+        return STATE.compiling.block(sum_, (input, dim, keepdim), {"dtype": dtype})  # type: ignore[no-any-return]  # a tensor
     return _general("sum", _SUMS, input, dim, keepdim, dtype)
 
 
@@ -128,6 +131,8 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
             z = z / v.dtype.type(count)
             rule = reduction_rule(v.shape, axes, keepdim, count)
             return linear_result(_MEAN0 if dim is None else _MEAN1, "mean", input, z, rule)
+    if STATE.compiling is not None and takes_blocks(v):
+        return STATE.compiling.block(mean, (input, dim, keepdim), {"dtype": dtype})  # type: ignore[no-any-return]  # a tensor
     kind = dtype or input.dtype
     if kind.category < 2:
         raise RuntimeError(
@@ -380,6 +385,7 @@ _log_softmax_op = Op("LogSoftmaxBackward0", _normaliser(nn.log_softmax))
 _NORMALISERS = {"softmax": softmax_p, "log_softmax": log_softmax_p}
 
 
+@as_one
 def _normalised(name: str, op: Op, input: Tensor, dim: int, kind: dtype | None) -> Tensor:
     input = in_type(input, kind)
     where = check_dim(dim, input.ndim)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.compat.torch.arguments import kind_of
+from funcgrad.compat.torch.compilation_breaks import check_places
 from funcgrad.compat.torch.dims import check_dim, integers
 from funcgrad.compat.torch.indexing import elements, with_places
 from funcgrad.compat.torch.op import Op
@@ -65,6 +66,7 @@ def checked(name: str, input: Tensor, dim: int, index: Any, src: Any = None) -> 
 
 
 def _within(places: Any, dim: int, length: int) -> None:
+    check_places(places, 0, length)
     if isinstance(places, Tracer) or not np.size(places):
         return
     low, high = int(np.min(places)), int(np.max(places))
@@ -124,6 +126,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         raise IndexError("index_select(): Index is supposed to be a vector")
     if index.dtype.category != 1:
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
+    check_places(places, 0, input.shape[at] if input.dim() else 1)
     if not isinstance(places, Tracer) and np.size(places):
         length = input.shape[at] if input.dim() else 1
         if int(np.min(places)) < 0 or int(np.max(places)) >= length:
@@ -151,6 +154,7 @@ def flat_within(places: Any, count: int) -> None:
     Raises:
         IndexError: for these.
     """
+    check_places(places, -count, count)
     if isinstance(places, Tracer) or not np.size(places):
         return
     low, high = int(np.min(places)), int(np.max(places))
@@ -189,6 +193,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
 def _counted_on(indices: Tensor, length: int) -> Tensor:
     """Indices from the end as indices from the beginning."""
     places = indices._value
+    check_places(places, 0)
     if isinstance(places, Tracer) or not places.size or places.min() >= 0:
         return indices
     return holder(np.where(places < 0, places + length, places))

@@ -66,6 +66,9 @@ class Tensor(metaclass=_TensorMeta):
 
     _path: tuple[Any, ...] = ()
     _views: list[Any] | None = None
+    _shared: bool = False
+    """Whether a detached tensor has the same traced values, where there is no memory to share."""
+
     _sealed: str = ""
     """Why it may not be written to while operations are recorded, if it may not."""
 
@@ -182,6 +185,8 @@ class Tensor(metaclass=_TensorMeta):
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
+        if isinstance(self._value, Tracer):
+            METHODS["refuse_recorded"]("it changes requires_grad of a tensor")
         if self._node is not None:
             if flag:
                 return
@@ -228,6 +233,8 @@ class Tensor(metaclass=_TensorMeta):
     @property
     def grad(self) -> Any:
         """The accumulated gradient of a leaf (or after `retain_grad`)."""
+        if STATE.compiling is not None:
+            METHODS["refuse_recorded"]("it reads the gradient of a tensor")
         if self._grad is None and self._node is not None and not self._retains:
             warnings.warn(NON_LEAF_GRAD, UserWarning, stacklevel=2)
         return self._grad
@@ -352,6 +359,10 @@ class Tensor(metaclass=_TensorMeta):
         result._cell = self._cell
         if self._where is not None:
             result._where = self._where
+        if STATE.compiling is not None and isinstance(value, Tracer):
+            for one in (result, self, self._base):
+                if one is not None:
+                    one._shared = True
         return result
 
     @property
@@ -365,6 +376,7 @@ class Tensor(metaclass=_TensorMeta):
     def data(self, other: "Tensor") -> None:
         if not isinstance(other, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(other).__name__}")
+        METHODS["refuse_recorded"]("it sets the data of a tensor")
         if self._requires and other.dtype.category < 2:
             raise RuntimeError(
                 "data set to a tensor that requires gradients must be floating point or complex "

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
+from funcgrad.compat.torch.compilation_breaks import concrete
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.state import STATE
 from funcgrad.compat.torch.static import SignatureRule, Static
@@ -118,7 +119,7 @@ def native(tensor: Tensor) -> Any:
 
 def strides_of(tensor: Tensor) -> tuple[int, ...]:
     """Elements from one index to the next along each axis; of C order for traced values."""
-    value = tensor._value
+    value = concrete(tensor._value)
     if type(value) is np.ndarray and value.size:
         size = value.itemsize
         return tuple([step // size for step in value.strides])
@@ -133,5 +134,5 @@ def strides_of(tensor: Tensor) -> tuple[int, ...]:
 
 def is_dense(tensor: Tensor) -> bool:
     """Whether the elements lie in C order without gaps."""
-    value = tensor._value
+    value = concrete(tensor._value)
     return bool(value.flags.c_contiguous) if type(value) is np.ndarray else True

@@ -5,7 +5,8 @@ A program is a block of a file in `programs/`, begun by a line `### its name`. I
 values, everything else by its text. An error that a program raises is shown last.
 `C(2, 3)` makes float32 numbers on [-2, 2] that depend on the program's name only, `R` the same with
 `requires_grad`, `D` float64 numbers, `P` float32 numbers on [0.1, 0.9], `I(high, 2, 3)` int64
-numbers below `high`. `torch.manual_seed(0)` has been called.
+numbers below `high`. `compiled(f)` is `torch.compile(f, backend="eager")`.
+`torch.manual_seed(0)` has been called.
 
 `### name ~ 1e-4: reason` allows a larger error than `TOLERANCE` (relative to the largest value of
 the tensor), for the reason given.
@@ -101,10 +102,13 @@ def run(torch: Any, program: Program) -> list[Any]:
         "optim": getattr(torch, "optim", None),
         "C": numbers.made(-2.0, 2.0, "float32"), "D": numbers.made(-2.0, 2.0, "float64"),
         "P": numbers.made(0.1, 0.9, "float32"), "R": numbers.traced, "I": numbers.whole,
+        "compiled": lambda model: torch.compile(model, backend="eager"),
         "show": lambda *things: shown.extend(_described(torch, one) for one in things),
         "__name__": "__main__",
     }  # fmt: skip
     torch.manual_seed(0)
+    if "compile" in program.source:
+        torch._dynamo.reset()  # what was compiled of a class counts for the programs after it
     # PyTorch's own test tools, which other tests import, switch this off for the whole process.
     torch.distributions.Distribution.set_default_validate_args(True)
     default = torch.get_default_dtype()

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.compat.torch.compilation_breaks import known
 from funcgrad.compat.torch.distributions.names import torch
 from funcgrad.compat.torch.tensor import Tensor
-from funcgrad.core.tracer import plain_value
 
 __all__ = [
     "all_true",
@@ -31,7 +31,7 @@ euler_constant = 0.57721566490153286060
 
 def all_true(tensor: Any) -> bool:
     """Whether all elements are true; under `vmap`, those of all examples."""
-    return bool(np.all(plain_value(tensor._value)))
+    return bool(np.all(known(tensor._value)))
 
 
 def broadcast_all(*values: Any) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 import funcgrad.numpy as fnp
 from funcgrad import nn
 from funcgrad.compat.torch.arguments import refuse
+from funcgrad.compat.torch.compilation_breaks import as_one
 from funcgrad.compat.torch.dtypes import finfo
 from funcgrad.compat.torch.fast import fast_unary
 from funcgrad.compat.torch.inplace import in_place
@@ -19,6 +20,7 @@ from funcgrad.compat.torch.nn.short_activations import short_hardtanh, short_lea
 from funcgrad.compat.torch.nn.short_gelu import gelu_of
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.outputs import only
+from funcgrad.compat.torch.recorded_relu import relu_of
 from funcgrad.compat.torch.registry import MODULES
 from funcgrad.compat.torch.state import STATE
 from funcgrad.compat.torch.tensor import Tensor
@@ -60,10 +62,6 @@ __all__ = [
 
 # --- functions of values ----------------------------------------------------------------------
 # At kinks the branch decides the derivative: `where` passes nothing to the other one.
-
-
-def _relu(x: Any) -> Any:
-    return nn.relu(x) if x.dtype.kind == "f" else fnp.maximum(x, 0)
 
 
 def _clamp(x: Any, *, low: Any, high: Any) -> Any:
@@ -141,7 +139,7 @@ def _clamped(words: str) -> Callable[..., None]:
     return check
 
 
-relu_op = Op("ReluBackward0", _relu, check=_clamped("Boolean inputs not supported for relu"))
+relu_op = Op("ReluBackward0", relu_of, check=_clamped("Boolean inputs not supported for relu"))
 hardtanh_op = Op(
     "HardtanhBackward0", _clamp, check=_clamped("Bool inputs not supported for hardtanh")
 )
@@ -311,6 +309,7 @@ def threshold(input: Any, threshold: float, value: float, inplace: bool = False)
 
 
 @entered("gelu")
+@as_one
 def gelu(input: Any, *, approximate: str = "none") -> Any:
     """x Φ(x), or its approximation by tanh."""
     if approximate not in ("none", "tanh"):

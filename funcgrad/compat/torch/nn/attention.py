@@ -11,6 +11,7 @@ import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad import nn
+from funcgrad.compat.torch.compilation_breaks import as_one
 from funcgrad.compat.torch.creation import made
 from funcgrad.compat.torch.nn.common import entered, mul_scalar, scalar_name, value_of, widened
 from funcgrad.compat.torch.nn.dropout import dropout
@@ -110,6 +111,7 @@ def _plain_attention(operands: Sequence[Any], bias: Any, scale: float) -> Any:
     )[0]  # fmt: skip
 
 
+@as_one
 def _weights_of(scores: Any) -> Any:
     """The safe softmax of scores, the short way where no row needs a shift."""
     weights = without_shift(scores._value, -1) if all_plain(scores) else None
@@ -293,6 +295,7 @@ def _check_mask(shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
             )
 
 
+@as_one
 def _fused(
     query: Any, key: Any, value: Any, mask: Any, dropout_p: float, is_causal: bool, scale: float
 ) -> Any:

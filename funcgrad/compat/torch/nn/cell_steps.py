@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.compilation_breaks import as_one, takes_blocks
 from funcgrad.compat.torch.nn.common import scalar_name
 from funcgrad.compat.torch.nn.recorded_steps import gru_step, lstm_parts, simple_step
 from funcgrad.compat.torch.nn.recurrence import Weights
@@ -19,6 +20,7 @@ from funcgrad.compat.torch.nn.short_several import short_results
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.registry import expose
 from funcgrad.compat.torch.tensor import Tensor
+from funcgrad.transforms.custom import custom_vjp
 
 __all__ = ["gru_cell", "lstm_cell", "rnn_relu_cell", "rnn_tanh_cell"]
 
@@ -93,7 +95,33 @@ def _gates(values: Sequence[Any]) -> Any:
     return out
 
 
+def _program(op: Op, relu: bool) -> Op:
+    """The step as a program for `torch.compile`, to the last bit what the short way computes."""
+
+    @custom_vjp
+    def step(x: Any, h: Any, w: Any, u: Any, *biases: Any) -> Any:
+        mixed = np.dot(x, w.T) + np.dot(h, u.T)
+        for bias in biases:
+            mixed = mixed + bias
+        return np.maximum(mixed, 0) if relu else np.tanh(mixed)
+
+    def forward(*values: Any) -> Any:
+        y = step(*values)
+        return y, (y, values)
+
+    def backward(kept: Any, ct: Any) -> tuple[Any, ...]:
+        y, values = kept
+        grad = np.where(y <= 0, 0, ct) if relu else ct - ct * y * y
+        mask = (True,) * 4 + (len(values) > 4,) * 2
+        return tuple(_weights_of(grad, grad, values, mask)[: len(values)])
+
+    step.defvjp(forward, backward)
+    name = None if op.cls is None else op.cls.__name__
+    return Op(name, lambda *values: step(*(value for value in values if value is not None)))
+
+
 def _simple(op: Op, relu: bool) -> Any:
+    program = _program(op, relu)
     several = _alone(op.function)
     cls = op.cls
 
@@ -106,7 +134,11 @@ def _simple(op: Op, relu: bool) -> Any:
 
     def cell(operands: Sequence[Any]) -> Any:
         if not all_plain(*operands):
-            return op(*operands)
+            exact = (
+                takes_blocks(operands[0]._value)
+                and len({one._value.dtype for one in operands if one is not None}) == 1
+            )
+            return program(*operands) if exact else op(*operands)
         inner = _gates([None if one is None else one._value for one in operands])
         y = np.maximum(inner, 0, out=inner) if relu else np.tanh(inner, inner)
         result = short_results(cls, op.name, operands, (y,), several, backward, y, BIASES)[0]
@@ -136,6 +168,7 @@ def _lstm_backward(
     return [*_weights_of(grad, grad, values, mask), of_c]
 
 
+@as_one
 def _lstm_cell(operands: Sequence[Any]) -> tuple[Any, Any]:
     """The next h and c."""
     if not all_plain(*operands):
@@ -197,6 +230,7 @@ def _gru_backward(
     return parts
 
 
+@as_one
 def _gru_cell(operands: Sequence[Any]) -> Any:
     if not all_plain(*operands):
         return gru_op(*operands)

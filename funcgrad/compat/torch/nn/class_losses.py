@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.compilation_breaks import as_one, is_recorded, refuse, watched
 from funcgrad.compat.torch.indexing import elements
 from funcgrad.compat.torch.nn.activations import logsigmoid_op
 from funcgrad.compat.torch.nn.common import (
@@ -131,6 +132,10 @@ def _check_classes(input: Any, target: Any, weight: Any, ignored: int) -> bool:
             f"expected scalar type {scalar_name(input.dtype)} but found {scalar_name(weight.dtype)}"
         )
     labels = value_of(target)
+    if is_recorded(labels):
+        seen = watched(labels)
+        if bool(np.any(((seen < 0) | (seen >= count)) & (seen != ignored))):
+            refuse("a target is out of bounds")
     if isinstance(labels, Tracer):
         return False
     wrong = (labels < 0) | (labels >= count)
@@ -145,6 +150,7 @@ def _check_classes(input: Any, target: Any, weight: Any, ignored: int) -> bool:
 
 
 @entered("nll_loss")
+@as_one
 def nll_loss(
     input: Any,
     target: Any,
@@ -209,6 +215,7 @@ def _nll_nd(input: Any, target: Any, weight: Any, ignored: int, reduction: str) 
 
 
 @entered("cross_entropy")
+@as_one
 def cross_entropy(
     input: Any,
     target: Any,
@@ -351,6 +358,7 @@ multilabel_margin_op = Op("MultilabelMarginLossBackward0", _multilabel_margin)
 
 
 @entered("multi_margin_loss")
+@as_one
 def multi_margin_loss(
     input: Any,
     target: Any,
@@ -374,6 +382,7 @@ def multi_margin_loss(
 
 
 @entered("multilabel_margin_loss")
+@as_one
 def multilabel_margin_loss(
     input: Any,
     target: Any,
@@ -394,6 +403,7 @@ def multilabel_margin_loss(
 
 
 @entered("multilabel_soft_margin_loss")
+@as_one
 def multilabel_soft_margin_loss(
     input: Any,
     target: Any,

@@ -10,6 +10,7 @@ import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad.compat.torch.arguments import outside
+from funcgrad.compat.torch.compilation_breaks import as_one
 from funcgrad.compat.torch.nn.common import entered
 from funcgrad.compat.torch.nn.correlation import Grid, correlate, spread, weigh
 from funcgrad.compat.torch.nn.padding import pad
@@ -190,6 +191,7 @@ def _same(x: Any, kernel: Ints, dilation: Ints, stride: Ints) -> tuple[Any, Ints
     return x, tuple(t // 2 for t in total)
 
 
+@as_one
 def _convolved(
     axes: int,
     input: Any,
@@ -268,6 +270,7 @@ conv1d, conv2d, conv3d = (_conv(axes) for axes in (1, 2, 3))
 
 
 def _conv_transpose(axes: int) -> Any:
+    @as_one
     def conv_transpose(
         input: Any,
         weight: Any,

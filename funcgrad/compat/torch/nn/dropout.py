@@ -9,6 +9,7 @@ import numpy as np
 import funcgrad.numpy as fnp
 from funcgrad.compat.torch import draws as drawn_floats
 from funcgrad.compat.torch.arguments import outside
+from funcgrad.compat.torch.compilation_breaks import concrete
 from funcgrad.compat.torch.creation import made
 from funcgrad.compat.torch.inplace import check_writable, overwrite
 from funcgrad.compat.torch.mapped_draws import PerExample, as_values
@@ -82,6 +83,7 @@ def _refuse_whole(kind: str) -> NoReturn:
 
 def _memory_order(value: Any) -> tuple[int, ...]:
     """The axes of an array from the longest stride to the shortest; () where that is C order."""
+    value = concrete(value)
     if type(value) is not np.ndarray or value.flags.c_contiguous:
         return ()
     strides = np.empty_like(value).strides

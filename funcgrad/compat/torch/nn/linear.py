@@ -8,6 +8,7 @@ import funcgrad.numpy as fnp
 from funcgrad import stop_gradient
 from funcgrad.compat.torch.added_products import addmm
 from funcgrad.compat.torch.arguments import kind_of, refuse
+from funcgrad.compat.torch.compilation_breaks import check_places, known
 from funcgrad.compat.torch.creation import made
 from funcgrad.compat.torch.dtypes import DTYPES
 from funcgrad.compat.torch.grad_mode import no_grad
@@ -19,7 +20,7 @@ from funcgrad.compat.torch.nn.short import all_plain
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.registry import MODULES
 from funcgrad.compat.torch.tensor import Tensor
-from funcgrad.core.tracer import Tracer, plain_value
+from funcgrad.core.tracer import Tracer
 
 __all__ = ["bilinear", "embedding", "linear", "one_hot"]
 
@@ -231,6 +232,7 @@ def embedding(
         padding_idx %= rows
     indices = value_of(input)
     traced = isinstance(indices, Tracer)
+    check_places(indices, 0, rows)
     if not traced and indices.size and (np.min(indices) < 0 or np.max(indices) >= rows):
         if max_norm is None:
             raise IndexError("index out of range in self")
@@ -240,7 +242,7 @@ def embedding(
             "at dimension 0"
         )
     if max_norm is not None:
-        renormalise(weight, plain_value(indices), max_norm, norm_type)
+        renormalise(weight, known(indices), max_norm, norm_type)
     counts = _frequencies(indices, rows, weight._value.dtype) if scale_grad_by_freq else None
     if traced:
         return embedding_op(weight, input, padding=padding_idx, counts=counts)
@@ -261,6 +263,7 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     labels = value_of(tensor)
     if isinstance(labels, Tracer):
+        check_places(labels, 0, num_classes)
         if num_classes < 1:
             raise RuntimeError(UNKNOWN if num_classes == -1 else "num_classes should be positive")
         return one_hot_op(tensor, classes=num_classes)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad import nn
+from funcgrad.compat.torch.compilation_breaks import as_one
 from funcgrad.compat.torch.dtypes import Size
 from funcgrad.compat.torch.nn.common import (
     ENUM,
@@ -119,6 +120,7 @@ def _plain(z: Any, y: Any, reduction: str) -> tuple[Any, Any]:
 
 
 @entered("binary_cross_entropy_with_logits")
+@as_one
 def binary_cross_entropy_with_logits(
     input: Any,
     target: Any,

@@ -10,6 +10,7 @@ import numpy as np
 import funcgrad.numpy as fnp
 from funcgrad import nn, stop_gradient
 from funcgrad.compat.torch.arguments import outside
+from funcgrad.compat.torch.compilation_breaks import as_one, watched
 from funcgrad.compat.torch.constructors import ones_like
 from funcgrad.compat.torch.dtypes import Size
 from funcgrad.compat.torch.grad_mode import no_grad
@@ -31,7 +32,6 @@ from funcgrad.compat.torch.nn.short import are_plain, short_loss
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.outputs import only
 from funcgrad.compat.torch.shapes import broadcast_tensors
-from funcgrad.core.tracer import plain_value
 
 __all__ = [
     "binary_cross_entropy",
@@ -126,6 +126,7 @@ def _short_mse(input: Any, target: Any, reduction: str) -> Any:
 
 
 @entered("mse_loss")
+@as_one
 def mse_loss(
     input: Any,
     target: Any,
@@ -146,6 +147,7 @@ def mse_loss(
 
 
 @entered("l1_loss")
+@as_one
 def l1_loss(
     input: Any,
     target: Any,
@@ -164,6 +166,7 @@ def l1_loss(
 
 
 @entered("smooth_l1_loss")
+@as_one
 def smooth_l1_loss(
     input: Any,
     target: Any,
@@ -183,6 +186,7 @@ def smooth_l1_loss(
 
 
 @entered("huber_loss")
+@as_one
 def huber_loss(
     input: Any,
     target: Any,
@@ -204,6 +208,7 @@ def huber_loss(
 
 
 @entered("binary_cross_entropy")
+@as_one
 def binary_cross_entropy(
     input: Any,
     target: Any,
@@ -226,8 +231,8 @@ def binary_cross_entropy(
                 f"Found dtype {scalar_name(tensor.dtype)} but expected {scalar_name(input.dtype)}"
             )
     not_differentiable("binary_cross_entropy", "weight", weight)
-    plain = plain_value(input._value)
-    if not bool(((plain >= 0) & (plain <= 1)).all()):
+    plain = watched(input._value)
+    if not bool(np.all((plain >= 0) & (plain <= 1))):
         raise RuntimeError("all elements of input should be between 0 and 1")
     return bce_op(input, target, weight=value_of(weight), reduction=reduction)
 
@@ -240,6 +245,7 @@ _BATCHMEAN = (
 
 
 @entered("kl_div")
+@as_one
 def kl_div(
     input: Any,
     target: Any,
@@ -336,6 +342,7 @@ def gaussian_nll_loss(
 
 
 @entered("soft_margin_loss")
+@as_one
 def soft_margin_loss(
     input: Any,
     target: Any,

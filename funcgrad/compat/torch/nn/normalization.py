@@ -1,12 +1,14 @@
 """Normalisation by mean and variance, of layers, batches, groups and instances."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.compilation_breaks import as_one, takes_blocks
 from funcgrad.compat.torch.dtypes import DTYPES, Size
 from funcgrad.compat.torch.grad_mode import no_grad
 from funcgrad.compat.torch.levels import check_batched
@@ -20,10 +22,13 @@ from funcgrad.compat.torch.nn.common import (
 )
 from funcgrad.compat.torch.nn.padding import pad
 from funcgrad.compat.torch.nn.pooling import avg_pool2d, avg_pool3d
+from funcgrad.compat.torch.nn.running import statistics, update, update_plain
 from funcgrad.compat.torch.nn.short import all_plain
 from funcgrad.compat.torch.nn.standardized import by_batch, by_given, by_group, by_layer
 from funcgrad.compat.torch.op import Op
 from funcgrad.compat.torch.registry import MODULES
+from funcgrad.compat.torch.state import STATE
+from funcgrad.compat.torch.tensor import holder
 
 __all__ = [
     "batch_norm",
@@ -158,6 +163,8 @@ def layer_norm(
     if all_plain(input, weight, bias):
         function = partial(_layer_norm, rank=len(shape), eps=eps)
         return by_layer(layer_norm_op, function, (input, weight, bias), len(shape), eps)
+    if STATE.compiling is not None and takes_blocks(input._value):
+        return STATE.compiling.block(layer_norm, (input, shape, weight, bias, eps), {})
     _check_types(input, weight, bias)
     return layer_norm_op(input, weight, bias, rank=len(shape), eps=eps)
 
@@ -200,30 +207,6 @@ BATCHED = (
 )
 
 
-def _update(running: Any, now: Any, momentum: float) -> None:
-    """Running statistics, moved towards those of the batch in place."""
-    if running is not None:
-        with no_grad():
-            running.mul_(1 - momentum).add_(now * momentum)
-
-
-def _update_plain(running: Any, now: Any, momentum: float) -> None:
-    if running is not None:
-        array = running._array()
-        array *= 1 - momentum
-        array += now * momentum
-        running._cell[0] += 1
-
-
-def _statistics(x: Any) -> tuple[Any, Any]:
-    """Mean and unbiased variance of each channel."""
-    axes = (0, *range(2, x._value.ndim))
-    plain = x.detach()
-    if x.dtype.itemsize == 2:
-        plain = plain.to(DTYPES["float32"])
-    return plain.mean(axes), plain.var(axes)
-
-
 def _of_nothing(input: Any, weight: Any, bias: Any) -> Any:
     """The batch normalisation of a tensor without elements."""
     result = input.clone()
@@ -249,6 +232,42 @@ def _check_channels(input: Any, training: bool, named: dict[str, Any]) -> None:
             raise RuntimeError(
                 f"{what} should contain {channels} elements not {tensor._value.size}"
             )
+
+
+@as_one
+def _by_running(input: Any, mean: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Any:
+    """Batch normalisation by running statistics."""
+    return batch_norm(input, mean, variance, weight, bias, eps=eps)
+
+
+@as_one
+def _by_own(input: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
+    """Batch normalisation by the batch's statistics, and these."""
+    function = partial(_batch_norm, mean=None, variance=None, eps=eps)
+    result, now, spread = by_batch(batch_norm_op, function, (input, weight, bias), eps)
+    return result, holder(now), holder(spread)
+
+
+def _is_single(tensors: Sequence[Any]) -> bool:
+    """Whether tensors are all float32 or all float64."""
+    kinds = {x.dtype.name for x in tensors if x is not None}
+    return kinds in ({"float32"}, {"float64"})
+
+
+def _recorded_batch_norm(
+    input: Any, given: Sequence[Any], momentum: float, eps: float, *, training: bool
+) -> Any:
+    """Batch normalisation while a function is recorded, the short way as one operation.
+
+    `given` are running mean and variance, weight and bias.
+    """
+    mean, variance, weight, bias = given
+    if not training:
+        return _by_running(input, mean, variance, weight, bias, eps)
+    result, now, spread = _by_own(input, weight, bias, eps)
+    update(mean, now, momentum)
+    update(variance, spread, momentum)
+    return result
 
 
 @entered("batch_norm")
@@ -284,6 +303,13 @@ def batch_norm(
     }  # fmt: skip
     _check_channels(input, training, named)
     operands = (input, weight, bias)
+    if (
+        STATE.compiling is not None
+        and len(shape) > 1
+        and (running_mean is None) == (running_var is None)
+        and _is_single((input, *named.values()))
+    ):
+        return _recorded_batch_norm(input, [*named.values()], momentum, eps, training=training)
     mean, variance = value_of(running_mean), value_of(running_var)
     plain = all_plain(input, weight, bias, running_mean, running_var)
     if not plain:
@@ -301,19 +327,20 @@ def batch_norm(
     if plain and len(shape) > 1:
         function = partial(_batch_norm, mean=None, variance=None, eps=eps)
         result, now, spread = by_batch(batch_norm_op, function, operands, eps)
-        _update_plain(running_mean, now, momentum)
-        _update_plain(running_var, spread, momentum)
+        update_plain(running_mean, now, momentum)
+        update_plain(running_var, spread, momentum)
         return result
     if mean is not None:
-        now, spread = _statistics(input)
+        now, spread = statistics(input)
         for old in (mean, variance):
             check_batched(old, now._value, BATCHED)
-        _update(running_mean, now, momentum)
-        _update(running_var, spread, momentum)
+        update(running_mean, now, momentum)
+        update(running_var, spread, momentum)
     return batch_norm_op(*operands, mean=None, variance=None, eps=eps)
 
 
 @entered("group_norm")
+@as_one
 def group_norm(
     input: Any,
     num_groups: int,
@@ -386,6 +413,7 @@ def instance_norm(
 
 
 @entered("local_response_norm")
+@as_one
 def local_response_norm(
     input: Any,
     size: int,

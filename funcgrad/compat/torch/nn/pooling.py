@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import funcgrad.numpy as fnp
+from funcgrad.compat.torch.compilation_breaks import as_one
 from funcgrad.compat.torch.nn.activations import relu
 from funcgrad.compat.torch.nn.common import entered, numbers
 from funcgrad.compat.torch.nn.maxima import Line, maxima, places_of
@@ -161,6 +162,7 @@ def _max_of(
 _OPTIONS = ("kernel", "stride", "padding", "dilation", "out")
 
 
+@as_one
 def _maxima(axes: int, input: Any, options: dict[str, Any], places: bool) -> Any:
     if not places and all_plain(input):
         found = _short_max(axes, input, options)

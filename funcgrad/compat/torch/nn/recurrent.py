@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.compat.torch.compilation_breaks import as_one
 from funcgrad.compat.torch.joining import cat, stack
 from funcgrad.compat.torch.nn.common import scalar_name
 from funcgrad.compat.torch.nn.dropout import dropout as dropped
@@ -54,6 +55,7 @@ def _backward(
     return (None if of_x is None else of_x.reshape(x.shape), *others)
 
 
+@as_one
 def _layer(
     kind: str,
     x: Tensor,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.compat.torch.compilation_breaks import as_one
 from funcgrad.compat.torch.nn.short import are_plain, short_loss
 from funcgrad.compat.torch.op import Op
 
@@ -18,6 +19,7 @@ def _result(
     return short_loss(op.cls, op.name, (x,), value, kept, partial(op.function, **params), pull)
 
 
+@as_one
 def short_leaky(op: Op, x: Any, slope: Any) -> Any:
     """x where x > 0, else slope · x; by the operation unless the array is plain."""
     if not are_plain(x, x) or not 0 < slope <= 1:
@@ -31,6 +33,7 @@ def short_leaky(op: Op, x: Any, slope: Any) -> Any:
     return _result(op, x, np.maximum(v, v * slope), v, pull, slope=slope)
 
 
+@as_one
 def short_hardtanh(op: Op, x: Any, low: Any, high: Any) -> Any:
     """min(max(x, low), high); by the operation unless the array is plain."""
     if not are_plain(x, x):

@@ -7,6 +7,7 @@ from typing import Any
 from funcgrad import nn
 from funcgrad.compat.torch import sums
 from funcgrad.compat.torch.arguments import outside
+from funcgrad.compat.torch.compilation_breaks import as_one
 from funcgrad.compat.torch.constructors import empty_like, zeros_like
 from funcgrad.compat.torch.dtypes import dtype
 from funcgrad.compat.torch.nn.common import entered
@@ -53,6 +54,7 @@ def log_softmax_along(input: Any, dim: int, dtype: dtype | None = None) -> Any:
 
 
 @entered("softmax")
+@as_one
 def softmax(
     input: Any,
     dim: int | None = None,
@@ -64,6 +66,7 @@ def softmax(
 
 
 @entered("log_softmax")
+@as_one
 def log_softmax(
     input: Any,
     dim: int | None = None,

@@ -7,9 +7,10 @@ import numpy as np
 
 import funcgrad.numpy as fnp
 from funcgrad import stop_gradient
+from funcgrad.compat.torch.compilation_breaks import known
 from funcgrad.compat.torch.nn.common import entered, floats, numbers, scalar_name, value_of
 from funcgrad.compat.torch.op import Op
-from funcgrad.core.tracer import Tracer, plain_value
+from funcgrad.core.tracer import Tracer
 
 __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
 
@@ -111,7 +112,7 @@ def _check(axes: int, x: Any, indices: Any, size: Ints, stride: Ints) -> None:
                 f"for non-batch dimensions, but got {list(shape)} with dimension {axis} being "
                 "empty."
             )
-    places, count = plain_value(value_of(indices)), math.prod(size)
+    places, count = known(value_of(indices)), math.prod(size)
     outside = (places < 0) | (places >= count)
     if np.any(outside):
         last = int(places[outside][-1])

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, cast
 
 from typing_extensions import override
 
+from funcgrad.compat.torch.compilation_breaks import refuse
 from funcgrad.compat.torch.grad_mode import enable_grad
 from funcgrad.compat.torch.node import RemovableHandle
 from funcgrad.compat.torch.tensor import Tensor
@@ -151,6 +152,7 @@ class Optimizer:
 
         @functools.wraps(func)
         def step(*args: Any, **kwargs: Any) -> Any:
+            refuse("it calls the step of an optimiser")
             self: Optimizer = args[0]
             for hook in chain(
                 _global_optimizer_pre_hooks.values(), self._optimizer_step_pre_hooks.values()

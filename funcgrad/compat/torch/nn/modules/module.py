@@ -113,6 +113,8 @@ class Module(Tree, Hooked, Stateful, Converting):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """`forward`, with the hooks before and after it."""
         d = self.__dict__
+        if "_compiled_call_impl" in d:
+            return d["_compiled_call_impl"](*args, **kwargs)
         try:
             hooked = (
                 d["_backward_hooks"]
@@ -135,8 +137,17 @@ class Module(Tree, Hooked, Stateful, Converting):
                 raise
             raise found from None
 
-    def compile(self, *_args: Any, **_kwargs: Any) -> None:
-        """Nothing: modules run as they are."""
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        return hooked_call(self, args, kwargs)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile the calls of this module, in place; arguments as of `torch.compile`."""
+        COMPILING["compile"](self, *args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        state.pop("_compiled_call_impl", None)
+        return state
 
     # --- attributes -----------------------------------------------------------------------
 
@@ -296,6 +307,9 @@ class Module(Tree, Hooked, Stateful, Converting):
             return f"{self._get_name()}()"
         return f"{self._get_name()}(\n  " + "\n  ".join([*lines, *children]) + "\n)"
 
+
+COMPILING: dict[str, Callable[..., None]] = {}
+"""`{"compile": ...}`; entered by `funcgrad.compat.torch.compilation`."""
 
 _LATER_TABLES = (
     "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_forward_hooks_with_kwargs",
