@@ -403,8 +403,7 @@ class ArrayLike:
     all, any = _method(np.all), _method(np.any)
     argmax, argmin, argsort = _method(np.argmax), _method(np.argmin), _method(np.argsort)
     argpartition, choose = _method(np.argpartition), _method(np.choose)
-    clip, conj, conjugate = _method(np.clip), _method(np.conjugate), _method(np.conjugate)
-    cumsum, cumprod = _method(np.cumsum), _method(np.cumprod)
+    clip, cumsum, cumprod = _method(np.clip), _method(np.cumsum), _method(np.cumprod)
     diagonal, dot = _method(np.diagonal), _method(np.dot)
     max, min, mean = _method(np.max), _method(np.min), _method(np.mean)
     nonzero, prod, ravel = _method(np.nonzero), _method(np.prod), _method(np.ravel)
@@ -430,6 +429,12 @@ class ArrayLike:
             )
         x = DISPATCH[np.astype](self, dtype, copy=copy)
         return x if order == "K" else DISPATCH[np.copy](x, order=order)
+
+    def conj(self) -> Any:
+        """See `numpy.ndarray.conj`; booleans stay, of which the ufunc makes an int8."""
+        return self if self.dtype.kind == "b" else DISPATCH[np.conjugate](self)
+
+    conjugate = conj
 
     def copy(self, order: str = "C") -> Any:
         """A copy, by default with its elements in C order; see `numpy.copy`."""

@@ -84,7 +84,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     length = shape[axis]
     if repeats.ndim and repeats.size > 1:
         return take(a, np.repeat(np.arange(length), repeats), axis)
-    times = operator.index(repeats.reshape(-1)[0])
+    times = operator.index(repeats.reshape(-1)[0]) if repeats.size else 1
     if times < 0:
         raise ValueError("repeats may not contain negative values.")
     place = len(shape) + axis
@@ -234,7 +234,8 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
 @implements_traced(np.insert)
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     """`numpy.insert`."""
-    arr, values, obj = as_operand(arr), as_operand(values), plain_numbers("insert", obj)
+    arr, obj = as_operand(arr), plain_numbers("insert", obj)
+    values = as_operand(values if is_traced(values) else np.asarray(values, arr.dtype))
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis = negative_axis(axis, rank_of(arr))
@@ -371,7 +372,8 @@ def ix_(*args: Any) -> tuple[Any, ...]:
         line = arg if is_traced(arg) else as_operand(arg)
         if rank_of(line) == 1 and line.dtype.kind == "b":
             line = np.nonzero(line)[0]
-        line = as_index("ix_", line)
+        places = as_index("ix_", line)
+        line = line if is_traced(line) else places
         if rank_of(line) != 1:
             raise ValueError("Cross index must be 1 dimensional")
         parts.append(reshape(line, tuple(line.size if j == i else 1 for j in range(len(args)))))

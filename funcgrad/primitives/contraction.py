@@ -13,13 +13,14 @@ from funcgrad.core.tracer import bind
 from funcgrad.families.linear import multilinear
 from funcgrad.families.shapes import (
     as_operand,
+    dtype_of,
     is_complex,
     negative_axis,
     rank_of,
     shape_of,
     unbroadcast,
 )
-from funcgrad.primitives.plain import implements_traced, refuse_out
+from funcgrad.primitives.plain import implements_traced, is_traced, refuse_out
 from funcgrad.primitives.structural import astype, moveaxis, reshape, swapaxes, transpose
 
 __all__ = ["dot", "einsum_p", "matmul", "matmul_p", "tensordot"]
@@ -230,10 +231,17 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
     a, b = as_operand(a), as_operand(b)
     ranks = rank_of(a), rank_of(b)
     if 0 in ranks:
-        return np.multiply(a, b)
+        return np.multiply(_with_dtype(a), _with_dtype(b))
     if ranks[1] == 1 or max(ranks) <= 2:
         return DISPATCH[np.matmul](a, b)  # it has a fast path
     return tensordot(a, b, axes=(-1, -2))
+
+
+def _with_dtype(x: Any) -> Any:
+    """An operand that does not give way: of a Python number, products make an array."""
+    if dtype_of(x) is not None:
+        return x
+    return astype(x, x.dtype) if is_traced(x) else np.asarray(x)[()]
 
 
 @implements_traced(np.inner)
@@ -241,7 +249,7 @@ def inner(a: Any, b: Any, /) -> Any:
     """`numpy.inner`: the sum product over the last axes."""
     a, b = as_operand(a), as_operand(b)
     if rank_of(a) == 0 or rank_of(b) == 0:
-        return np.multiply(a, b)
+        return np.multiply(_with_dtype(a), _with_dtype(b))
     if rank_of(b) == 1:
         return bind(matmul_p, a, b)
     return tensordot(a, b, axes=(-1, -1))
@@ -338,6 +346,7 @@ if hasattr(np, "matvec"):  # NumPy 2.2
         x1, x2 = as_operand(x1), as_operand(x2)
         if options:
             return _general_ufunc(matvec, (x1, x2), (2, 1, 1), options)
+        _check_ranks("matvec", x1, 2, x2, 1)
         return matmul(x1, np.expand_dims(x2, -1))[..., 0]
 
     @implements_traced(np.vecmat)
@@ -346,7 +355,17 @@ if hasattr(np, "matvec"):  # NumPy 2.2
         x1, x2 = as_operand(x1), as_operand(x2)
         if options:
             return _general_ufunc(vecmat, (x1, x2), (1, 2, 1), options)
+        _check_ranks("vecmat", x1, 1, x2, 2)
         return matmul(np.expand_dims(_conjugate(x1), -2), x2)[..., 0, :]
+
+
+def _check_ranks(name: str, x1: Any, least1: int, x2: Any, least2: int) -> None:
+    for number, x, least in ((0, x1, least1), (1, x2, least2)):
+        if rank_of(x) < least:
+            raise ValueError(
+                f"{name}: operand {number} has the shape {shape_of(x)}, but needs {least} axes or "
+                "more. A matrix has two, a vector one."
+            )
 
 
 @implements_traced(np.kron)

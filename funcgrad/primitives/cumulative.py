@@ -214,12 +214,17 @@ def _arguments(a: Any, axis: Any, dtype: Any) -> tuple[Any, int]:
     return a if dtype is None else astype(a, dtype), to_negative(axis, rank_of(a))
 
 
+def _as_asked(total: Any, dtype: Any) -> Any:
+    """Totals of small integers, which NumPy adds up in int64, in the dtype asked for."""
+    return total if dtype is None or total.dtype == dtype else astype(total, dtype)
+
+
 @implements_traced(np.cumsum)
 def cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     """`numpy.cumsum`."""
     refuse_out("cumsum", out)
     a, axis = _arguments(a, axis, dtype)
-    return bind(cumsum_p, a, axis=axis, reverse=False)
+    return _as_asked(bind(cumsum_p, a, axis=axis, reverse=False), dtype)
 
 
 @implements_traced(np.cumprod)
@@ -227,7 +232,7 @@ def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any
     """`numpy.cumprod`; its derivatives are right with any number of zeros."""
     refuse_out("cumprod", out)
     a, axis = _arguments(a, axis, dtype)
-    return bind(cumprod_p, a, axis=axis)
+    return _as_asked(bind(cumprod_p, a, axis=axis), dtype)
 
 
 @implements_traced(np.nancumsum)
@@ -283,7 +288,8 @@ def _accumulate(running: Callable[[Any, int], Any]) -> Callable[..., Any]:
         a = as_operand(array)
         if rank_of(a) == 0:
             raise TypeError("cannot accumulate on a scalar")
-        return running(a if dtype is None else astype(a, dtype), to_negative(axis, rank_of(a)))
+        a = a if dtype is None else astype(a, dtype)
+        return _as_asked(running(a, to_negative(axis, rank_of(a))), dtype)
 
     return accumulate
 

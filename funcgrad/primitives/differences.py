@@ -103,6 +103,10 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         varargs = varargs * len(places)
     if len(varargs) not in (0, len(places)):
         raise TypeError(f"gradient: {len(varargs)} spacings for {len(places)} axes")
+    if f.dtype.kind == "b" and places and min(shape_of(f)[i] for i in places) > edge_order:
+        raise TypeError(
+            "gradient: an array of dtype bool. NumPy does not subtract booleans. Use f.astype(int)."
+        )
     if f.dtype.kind not in "fc":
         f = astype(f, np.float64)
     parts = [

@@ -7,6 +7,7 @@ import numpy as np
 
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import Tracer, bind, plain_value
+from funcgrad.errors import user_line
 from funcgrad.families.batching import aligned, same_call
 from funcgrad.families.elementwise import constant_call
 from funcgrad.families.shapes import as_operand, negative_axes, rank_of, shape_of
@@ -14,6 +15,7 @@ from funcgrad.primitives.calls import as_shape
 from funcgrad.primitives.indexing import nonzero
 from funcgrad.primitives.joining import stack
 from funcgrad.primitives.plain import implements_traced, refuse_out
+from funcgrad.primitives.reduction import axes_of
 from funcgrad.primitives.structural import as_condition, astype, imag, ravel, reshape
 
 __all__ = ["all_", "any_", "argwhere", "count_nonzero", "flatnonzero", "isclose"]
@@ -99,18 +101,27 @@ def isreal(x: Any) -> Any:
     return imag(as_operand(x)) == 0
 
 
+def _real_only(name: str, x: Any) -> Any:
+    if x.dtype.kind == "c":
+        raise TypeError(
+            f"{name}: a value of dtype {x.dtype} at {user_line()}. Complex numbers have no sign. "
+            "Use np.isinf(x), or ask of np.real(x) and np.imag(x)."
+        )
+    return x
+
+
 @implements_traced(np.isposinf)
 def isposinf(x: Any, out: Any = None) -> Any:
     """`numpy.isposinf`."""
     refuse_out("isposinf", out)
-    return x == np.inf
+    return _real_only("isposinf", x) == np.inf
 
 
 @implements_traced(np.isneginf)
 def isneginf(x: Any, out: Any = None) -> Any:
     """`numpy.isneginf`."""
     refuse_out("isneginf", out)
-    return x == -np.inf
+    return _real_only("isneginf", x) == -np.inf
 
 
 # --- truth ------------------------------------------------------------------------------------
@@ -132,7 +143,7 @@ def _truth(function: Any, primitive: Any, neutral: bool) -> Callable[..., Any]:
         if where is not True:
             a = np.where(where, a, neutral)
         keep = keepdims is True or keepdims == 1
-        return bind(primitive, a, axis=negative_axes(axis, rank_of(a)), keepdims=keep)
+        return bind(primitive, a, axis=axes_of(axis, rank_of(a)), keepdims=keep)
 
     of_elements.__name__ = function.__name__
     of_elements.__doc__ = f"`numpy.{function.__name__}`."
@@ -313,6 +324,8 @@ def _positions_of(function: Any, by_shape: Callable[..., Any]) -> None:
     """Enter a function of an array of which only the shape is read."""
 
     def of_shape(arr: Any, k: int = 0) -> Any:
+        if function is not np.diag_indices_from and rank_of(arr) != 2:
+            raise ValueError("input array must be 2-d")
         return by_shape(shape_of(arr), k)
 
     of_shape.__name__ = function.__name__

@@ -135,6 +135,8 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     (m, n), rows = shape_of(a), shape_of(b)[0]
     if m != rows:
         raise np.linalg.LinAlgError("Incompatible dimensions")
+    if np.float16 in (a.dtype, b.dtype):
+        raise TypeError("array type float16 is unsupported in linalg")
     kind = np.result_type(a.dtype, b.dtype, np.float32 if _is_single(a, b) else np.float64)
     double = np.result_type(kind, np.float64)  # NumPy computes in double precision too
     a, b = astype(a, double), astype(b, double)

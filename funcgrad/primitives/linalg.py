@@ -136,7 +136,7 @@ def solve(a: Any, b: Any) -> Any:
     if rank_of(b) == 0:
         raise ValueError("solve: b has no axes. It is a vector or a matrix. Use b / a.")
     if b.dtype.kind not in "fc":
-        b = astype(b, a.dtype)
+        b = astype(b, np.result_type(a.dtype, np.float64))
     if rank_of(b) == 1:
         return bind(solve_p, a, reshape(b, (-1, 1)))[..., 0]
     return bind(solve_p, a, b)

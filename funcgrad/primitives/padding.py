@@ -168,16 +168,21 @@ def _reflected_oddly(x: Any, widths: tuple[int, int], axis: int, *, with_edge: b
         if before:
             count = min(most, before)
             chunk = flip(axis_range(x, skip, skip + count, axis), axis)
-            parts.insert(0, 2 * axis_range(x, 0, 1, axis) - chunk)
+            parts.insert(0, _minus(2 * axis_range(x, 0, 1, axis), chunk))
             before -= count
         if behind:
             count = min(most, behind)
             stop = length - skip
             chunk = flip(axis_range(x, stop - count, stop, axis), axis)
-            parts.append(2 * axis_range(x, length - 1, length, axis) - chunk)
+            parts.append(_minus(2 * axis_range(x, length - 1, length, axis), chunk))
             behind -= count
         x = concatenate(parts, axis)
     return x
+
+
+def _minus(twice: Any, chunk: Any) -> Any:
+    out = twice - chunk
+    return out if out.dtype == chunk.dtype else astype(out, chunk.dtype)
 
 
 def _spread(value: Any, x: Any, axis: int, width: int) -> Any:
@@ -185,9 +190,14 @@ def _spread(value: Any, x: Any, axis: int, width: int) -> Any:
     shape = list(shape_of(x))
     shape[axis] = width
     value = as_operand(value)
-    value = (
-        astype(value, x.dtype) if isinstance(value, Tracer) else np.asarray(value).astype(x.dtype)
-    )
+    if isinstance(value, Tracer):
+        value = astype(value, x.dtype)
+    elif isinstance(value, np.integer) and x.dtype.kind in "iu":
+        cell = np.empty((), x.dtype)
+        cell[...] = value  # refused where NumPy refuses it
+        value = cell
+    else:
+        value = np.asarray(value).astype(x.dtype)
     return broadcast_to(value, tuple(shape))
 
 
@@ -201,10 +211,15 @@ def _constant(x: Any, axis: int, widths: Pair, values: Pair) -> tuple[Any, Any]:
 def _ramp(x: Any, axis: int, widths: Pair, ends: Pair) -> tuple[Any, Any]:
     ramps = []
     for width, end, edge in zip(widths, ends, ((0, 1), (-1, None)), strict=True):
-        steps = np.arange(width).astype(x.dtype).reshape((-1, *(1,) * (-axis - 1)))
         border = axis_range(x, edge[0], edge[1], axis)
         end = _spread(end, border, axis, 1)
-        ramps.append(steps * ((border - end) / max(width, 1)) + end)
+        if x.dtype.kind not in "fc":
+            border, end = astype(border, np.float64), astype(end, np.float64)
+        steps = np.arange(width).astype(border.dtype).reshape((-1, *(1,) * (-axis - 1)))
+        ramp = steps * ((border - end) / max(width, 1)) + end
+        if x.dtype.kind not in "fc":
+            ramp = astype(np.floor(ramp) if x.dtype.kind in "iu" else ramp, x.dtype)
+        ramps.append(ramp)
     return ramps[0], flip(ramps[1], axis)
 
 
@@ -221,7 +236,10 @@ def _statistic(function: Callable[..., Any]) -> Sides:
                 if side == 0
                 else axis_range(x, size - count, None, axis)
             )
-            parts.append(_spread(function(chunk, axis=axis, keepdims=True), x, axis, width))
+            found = function(chunk, axis=axis, keepdims=True)
+            if x.dtype.kind in "iu" and found.dtype.kind == "f":
+                found = np.round(found)
+            parts.append(_spread(found, x, axis, width))
         return parts[0], parts[1]
 
     return sides

@@ -14,6 +14,7 @@ from funcgrad.primitives.indexing import gather
 from funcgrad.primitives.plain import implements_traced
 from funcgrad.primitives.structural import (
     as_condition,
+    astype,
     broadcast_to,
     ravel,
     reshape,
@@ -48,14 +49,29 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
     out = np.zeros_like(x)
     for condition, function in zip(conditions, funclist, strict=True):
         if not callable(function):
-            out = at(out)[condition].set(function)
+            out = at(out)[condition].set(_element(function, x.dtype))
         elif _is_batched(condition):
-            out = _choose(condition, x, functools.partial(function, *args, **kw), out)
+            one = functools.partial(function, *args, **kw)
+            if x.dtype.kind not in "fc":
+                one = functools.partial(_call_for_element, one, x.dtype)
+            out = _choose(condition, x, one, out)
         else:
             chosen = x[condition]
             if chosen.size:
-                out = at(out)[condition].set(function(chosen, *args, **kw))
+                out = at(out)[condition].set(_element(function(chosen, *args, **kw), x.dtype))
     return out
+
+
+def _element(value: Any, dtype: np.dtype[Any]) -> Any:
+    """A value as one that is assigned to elements of this dtype."""
+    value = as_operand(value)
+    if dtype.kind in "fc":
+        return value
+    return astype(value, dtype) if hasattr(value, "dtype") else np.asarray(value, dtype)
+
+
+def _call_for_element(function: Callable[[Any], Any], dtype: np.dtype[Any], chosen: Any) -> Any:
+    return _element(function(chosen), dtype)
 
 
 def _is_number(condition: Any) -> bool:

@@ -68,5 +68,8 @@ UNARY: MappingProxyType[str, Primitive] = MappingProxyType(
         "__invert__": _primitive("~{}", operator.invert),
         "__abs__": _primitive("abs({})", abs),
         "__round__": _primitive("round({})", round),
+        "real": _primitive("({}).real", operator.attrgetter("real")),
+        "imag": _primitive("({}).imag", operator.attrgetter("imag")),
+        "conjugate": _primitive("({}).conjugate()", operator.methodcaller("conjugate")),
     }
 )

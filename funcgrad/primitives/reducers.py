@@ -156,7 +156,12 @@ def _operand(ufunc: Any, array: Any, dtype: Any) -> Any:
     a = as_operand(array)
     if dtype is None and ufunc is np.float_power:
         dtype = np.result_type(a.dtype, np.float64)
-    return a if dtype is None else astype(a, dtype)
+    if dtype is not None:
+        return astype(a, dtype)
+    if ufunc not in (np.add, np.multiply):  # np.divide makes fractions of integers
+        own = ufunc.resolve_dtypes((None, a.dtype, None), reduction=True)[1]
+        return a if own == a.dtype else astype(a, own)
+    return a
 
 
 def reduce(ufunc: Any) -> Callable[..., Any]:
@@ -264,6 +269,8 @@ def _by_function(function: Any) -> Callable[..., Any]:
             options["initial"] = initial
         if where is not True:
             options["where"] = where
+        if function in (np.sum, np.prod) and dtype is not None:
+            options["dtype"] = dtype
         return DISPATCH[function](a, axis, keepdims=keepdims, **options)
 
     return method
@@ -292,6 +299,11 @@ def reduceat(ufunc: Any) -> Callable[..., Any]:
     def method(array: Any, indices: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
         refuse_out(f"{ufunc.__name__}.reduceat", out)
         a = _operand(ufunc, array, dtype)
+        if rank_of(a) == 0:
+            raise TypeError("cannot reduceat on a scalar")
+        if ufunc in (np.add, np.multiply) and a.dtype.kind in "biu" and a.dtype.itemsize < 8:
+            found = method(astype(a, np.uint64 if a.dtype.kind == "u" else np.int64), indices, axis)
+            return found if dtype is None or found.dtype == dtype else astype(found, dtype)
         place = negative_axis(axis, rank_of(a))
         n = shape_of(a)[place]
         starts = np.asarray(indices)

@@ -43,6 +43,7 @@ from funcgrad.primitives.structural import (
 
 __all__ = [
     "SMALL_FILL",
+    "axes_of",
     "count",
     "full",
     "kept_shape",
@@ -128,7 +129,7 @@ def _masked_sum_batch(
 
 
 def _mean_value(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    if type(x) is np.ndarray and x.dtype.kind in "fc" and x.dtype.itemsize > 2 and x.size:
+    if type(x) is np.ndarray and x.dtype.char in "fdD" and x.size:  # complex64: in double steps
         total = _reduce(x, axis=None if len(axis) == x.ndim else axis, keepdims=keepdims)
         return total / x.dtype.type(count(x.shape, axis))
     return np.mean(x, axis=axis, keepdims=keepdims)
@@ -273,7 +274,7 @@ min_p = smooth(
 # --- functions --------------------------------------------------------------------------------
 
 
-def _axes(axis: Any, rank: int) -> tuple[int, ...]:
+def axes_of(axis: Any, rank: int) -> tuple[int, ...]:
     """The axes of a reduction by a ufunc, which may name one of a number that has none."""
     return () if not rank and axis in (0, -1) else negative_axes(axis, rank)
 
@@ -281,6 +282,22 @@ def _axes(axis: Any, rank: int) -> tuple[int, ...]:
 def _operand(a: Any, dtype: Any) -> Any:
     a = as_operand(a)
     return a if dtype is None else astype(a, dtype)
+
+
+def _started(
+    total: Any, dtype: Any, initial: Any, neutral: int, combine: Callable[[Any, Any], Any]
+) -> Any:
+    """A total in the dtype asked for, with what it starts from, which becomes one of its kind."""
+    if dtype is not None and total.dtype != dtype:  # NumPy adds up small integers in int64
+        total = astype(total, dtype)
+    if type(initial) is int and initial == neutral:
+        return total
+    if not is_traced(initial):
+        return combine(total, np.asarray(initial, total.dtype)[()])
+    start = as_operand(initial)
+    if start.dtype.kind == "c" and total.dtype.kind != "c":
+        raise TypeError(f"initial: a value of dtype {start.dtype} for a total of {total.dtype}")
+    return combine(total, start if start.dtype == total.dtype else astype(start, total.dtype))
 
 
 @implements_traced(np.sum)
@@ -296,12 +313,12 @@ def sum_(
     """`numpy.sum`."""
     refuse_out("sum", out)
     a = _operand(a, dtype)
-    params = {"axis": _axes(axis, rank_of(a)), "keepdims": bool(keepdims)}
+    params = {"axis": axes_of(axis, rank_of(a)), "keepdims": bool(keepdims)}
     if where is True:
         total = bind(sum_p, a, **params)
     else:
         total = bind(masked_sum_p, a, broadcast_to(as_operand(where), shape_of(a)), **params)
-    return total if type(initial) is int and initial == 0 else total + initial
+    return _started(total, dtype, initial, 0, np.add)
 
 
 @implements_traced(np.prod)
@@ -319,8 +336,8 @@ def prod(
     a = _operand(a, dtype)
     if where is not True:
         a = np.where(where, a, 1)
-    total = bind(prod_p, a, axis=_axes(axis, rank_of(a)), keepdims=bool(keepdims))
-    return total if type(initial) is int and initial == 1 else total * initial
+    total = bind(prod_p, a, axis=axes_of(axis, rank_of(a)), keepdims=bool(keepdims))
+    return _started(total, dtype, initial, 1, np.multiply)
 
 
 @implements_traced(np.mean)
@@ -336,6 +353,9 @@ def mean(
     """`numpy.mean`."""
     refuse_out("mean", out)
     a = _operand(a, dtype)
+    if dtype is not None and a.dtype.kind not in "fc":  # the quotient is cut off, too
+        total = sum_(a, axis, dtype, keepdims=keepdims, where=where)
+        return astype(total / number_of(a, axis, keepdims, where), a.dtype)
     if where is True:
         return bind(mean_p, a, axis=negative_axes(axis, rank_of(a)), keepdims=bool(keepdims))
     half = dtype is None and a.dtype == np.float16  # as NumPy does, the sum is one of float32
@@ -376,7 +396,7 @@ def _extremum(primitive: Any, a: Any, axis: Any, keepdims: bool, initial: Any, m
                 "mask one has to specify 'initial'"
             )
         a = where(mask, a, _beyond(primitive, a.dtype))
-    axes = _axes(axis, rank_of(a))
+    axes = axes_of(axis, rank_of(a))
     params: dict[str, Any] = {"axis": axes, "keepdims": bool(keepdims)}
     if initial is None:
         return bind(primitive, a, **params)

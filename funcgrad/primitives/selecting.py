@@ -9,7 +9,7 @@ import numpy as np
 from funcgrad.core.foreign import cast, is_foreign
 from funcgrad.core.primitive import Primitive, Pull
 from funcgrad.core.protocols import DISPATCH
-from funcgrad.core.tracer import Tracer, bind
+from funcgrad.core.tracer import Tracer, bind, plain_value
 from funcgrad.families.linear import linear
 from funcgrad.families.shapes import (
     align,
@@ -30,7 +30,15 @@ from funcgrad.primitives.joining import stack
 from funcgrad.primitives.keys import FULL
 from funcgrad.primitives.placing import add_along
 from funcgrad.primitives.plain import implements_traced, refuse_out
-from funcgrad.primitives.structural import as_condition, broadcast_to, imag, ravel, real, where
+from funcgrad.primitives.structural import (
+    as_condition,
+    astype,
+    broadcast_to,
+    imag,
+    ravel,
+    real,
+    where,
+)
 
 __all__ = ["as_index", "clip", "compress", "in_range", "take", "take_along_axis", "take_in_order"]
 
@@ -77,7 +85,9 @@ def take(
     """`numpy.take`."""
     refuse_out("take", out)
     a = as_operand(a)
-    if axis is None:
+    if axis is None or rank_of(a) == 0:
+        if axis is not None:
+            negative_axis(axis, 1)
         a, axis = ravel(a), 0
     lead = negative_axis(axis, rank_of(a)) + rank_of(a)
     chosen = in_range("take", as_index("take", indices), shape_of(a)[lead], mode)
@@ -168,11 +178,32 @@ def take_in_order(x: Any, order: Any, axis: int) -> Any:
     return bind(take_along_axis_p, x, order, axis=axis, unique=True)
 
 
+def in_one_dtype(parts: list[Any]) -> list[Any]:
+    """Numbers of Python become elements of the dtype that all have together."""
+    dtypes = [dtype_of(part) for part in parts]
+    if None not in dtypes:
+        return parts
+    common = np.result_type(
+        *(
+            plain_value(part) if own is None else own
+            for part, own in zip(parts, dtypes, strict=True)
+        )
+    )
+    return [
+        part
+        if own is not None
+        else astype(part, common)
+        if isinstance(part, Tracer)
+        else np.asarray(part).astype(common)[()]
+        for part, own in zip(parts, dtypes, strict=True)
+    ]
+
+
 @implements_traced(np.choose)
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """`numpy.choose`."""
     refuse_out("choose", out)
-    parts = [as_operand(choice) for choice in choices]
+    parts = in_one_dtype([as_operand(choice) for choice in choices])
     numbers = as_operand(np.asarray(a) if isinstance(a, int) else a)
     if numbers.dtype.kind not in "biu":
         raise TypeError(
@@ -214,8 +245,8 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         raise ValueError("list of cases must be same length as list of conditions")
     if len(condlist) == 0:
         raise ValueError("select with an empty condition list is not possible")
-    out = default
-    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+    *choices, out = in_one_dtype([as_operand(choice) for choice in (*choicelist, default)])
+    for condition, choice in zip(reversed(condlist), reversed(choices), strict=True):
         mask = as_operand(condition)
         if np.result_type(mask).kind != "b":
             raise TypeError("invalid entry in condlist: should be boolean ndarray")
@@ -299,17 +330,22 @@ def clip(
             kept = np.logical_not((x < low) | (x > high))
             return append_record(a, clip_p, _keep_where, kept, _clip(x, low, high))
     a = as_operand(a)
-    low, high = _limit(a, low, least=True), _limit(a, high, least=False)
+    low, high = _limit(a, low, high, least=True), _limit(a, high, low, least=False)
     if options:
         return DISPATCH["ufunc options"](_clip, clip_ufunc, (a, low, high), options)
     return bind(clip_p, a, low, high)
 
 
-def _limit(a: Any, limit: Any, least: bool) -> Any:
-    """The limit, or one that nothing passes."""
+def _limit(a: Any, limit: Any, other: Any, least: bool) -> Any:
+    """The limit, or one that neither `a` nor the other one passes."""
     if limit is not None and limit is not _ABSENT:
         return as_operand(limit)
     dtype = a.dtype
+    if dtype.kind in "biu" and other is not None and other is not _ABSENT:
+        other = as_operand(other)
+        dtype = np.result_type(dtype, dtype_of(other) or plain_value(other))
+    if dtype.kind == "b":
+        return not least
     if dtype.kind in "iu":
         bounds = np.iinfo(dtype)
         return int(bounds.min if least else bounds.max)

@@ -51,7 +51,8 @@ def _convolve_value(a: Any, v: Any, *, mode: Any) -> Any:
     m = v.shape[-1]
     padded = np.pad(a, ((0, 0),) * (a.ndim - 1) + (_overhang(mode, m),))
     windows = np.lib.stride_tricks.sliding_window_view(padded, m, axis=-1)
-    kernel = np.conjugate(v[..., None, ::-1])
+    kernel = v[..., None, ::-1]
+    kernel = kernel if v.dtype.kind == "b" else np.conjugate(kernel)  # that would be an int8
     kernel = kernel if is_foreign(kernel) else np.ascontiguousarray(kernel)
     return np.vecdot(kernel, windows)  # it conjugates its first operand
 
@@ -118,6 +119,8 @@ def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
 @implements_traced(np.correlate)
 def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     """`numpy.correlate`: cₖ = Σⱼ aₖ₊ⱼ conj(vⱼ)."""
+    if rank_of(a := as_operand(a)) == 0 or rank_of(v := as_operand(v)) == 0:
+        raise ValueError("correlate: an operand without axes. It has to be a vector.")
     a, v, mode = _signal("correlate", a), _signal("correlate", v), _mode("correlate", mode)
     if is_complex(v):
         v = np.conjugate(v)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core.tracer import Tracer
-from funcgrad.interpreters.record import RecordTracer
+from funcgrad.core.wengert import Record
+from funcgrad.interpreters.record import Recording, RecordTracer
 from funcgrad.primitives.indexing import (
     add_at,
     gather_p,
@@ -26,7 +27,7 @@ from funcgrad.primitives.indexing import (
 )
 from funcgrad.primitives.keys import encode, is_plain_slice
 
-__all__ = ["PartsCotangent"]
+__all__ = ["PartsCotangent", "common_of", "first_part", "sum_of_parts"]
 
 _ONE = frozenset({int, NoneType, EllipsisType})
 _PLAIN_CT = frozenset({np.ndarray, np.float64, np.float32, np.complex128, np.complex64, np.float16})
@@ -74,16 +75,25 @@ class PartsCotangent:
         if self.traced is None:
             return self.total
         total: Any = self.total
-        static = [(k, ct) for k, ct in self.traced if type(k) is not np.ndarray]
-        if static:
-            keys = tuple(encode(k if type(k) is tuple else (k,)) for k, _ct in static)
-            part = unindex_all([ct for _k, ct in static], keys, self.shape)
-            total = part if total is None else total + part
+        rows: list[tuple[Any, Any]] = []
         for key, ct in self.traced:
-            if type(key) is np.ndarray:
-                part = _scatter(ct, key, self.shape)
-                total = part if total is None else total + part
-        return total
+            if type(key) is not np.ndarray:
+                rows.append((key, ct))
+                continue
+            total = self._with(total, rows)
+            rows = []
+            part = _scatter(ct, key, self.shape)
+            total = part if total is None else total + part
+        return self._with(total, rows)
+
+    def _with(self, total: Any, rows: list[tuple[Any, Any]]) -> Any:
+        """A sum to which parts are added in turn."""
+        if not rows:
+            return total
+        if total is not None:
+            rows = [(..., total), *rows]
+        keys = tuple(encode(k if type(k) is tuple else (k,)) for k, _ct in rows)
+        return unindex_all([ct for _k, ct in rows], keys, self.shape)
 
 
 def _scatter(ct: Any, key: Any, shape: tuple[int, ...]) -> Any:
@@ -114,6 +124,30 @@ def _pull_part(ct: Any, residuals: Any) -> PartsCotangent:
 def _pull_parts(ct: PartsCotangent, _residuals: Any) -> Any:
     """The cotangent of a value from that of the record of all its parts."""
     return ct.dense()
+
+
+def sum_of_parts(ct: Any, shape: tuple[int, ...]) -> PartsCotangent:
+    """A sum of cotangents of parts that is known as one value of the whole shape."""
+    return _pull_part(ct, (..., shape))
+
+
+def first_part(record: Record, parent: int) -> Record:
+    """The record of a part that is none of all parts of a value, but the first one."""
+    primitive, _, _, residuals = record
+    return primitive, parent, _pull, residuals
+
+
+def common_of(trace: Recording, parent: int) -> tuple[int, int]:
+    """The record of all parts of a value, which is made if there is none.
+
+    Returns:
+        Its position, and how many parts (at most two) had been taken before.
+    """
+    before = trace.parts.get(parent)
+    if before is not None and before >= 0:
+        return before, 2
+    common = trace.parts[parent] = trace.append((index_p, parent, _pull_parts, None))
+    return common, 0 if before is None else 1
 
 
 def _is_static(key: Any) -> bool:

@@ -84,10 +84,13 @@ def _partition_order_value(x: Any, *, kth: tuple[int, ...], axis: int) -> Any:
 partition_order_p: Primitive = constant_call("partition_order", _partition_order_value, same_call)
 
 
-def _lined(a: Any, axis: int | None) -> tuple[Any, int]:
-    """The array, flat for an axis of None, and the axis as a negative number."""
+def _lined(a: Any, axis: int | None, *, alone: bool = False) -> tuple[Any, int]:
+    """The array, flat for an axis of None, and the axis as a negative number.
+
+    Where a number may stand `alone`, without axes, it is a line of one.
+    """
     a = as_operand(a)
-    if axis is None:
+    if axis is None or (rank_of(a) == 0 and axis in (0, -1) and alone):
         return np.ravel(a), -1
     return a, negative_axis(axis, rank_of(a))
 
@@ -126,7 +129,7 @@ def argsort(
     """`numpy.argsort`, always stable."""
     del kind, stable
     _check_order(np.argsort, order)
-    a, axis = _lined(a, axis)
+    a, axis = _lined(a, axis, alone=True)
     return bind(argsort_p, a, axis=axis)
 
 
@@ -199,7 +202,7 @@ def _place_of(function: Any) -> tuple[Primitive, Callable[..., Any]]:
         refuse_out(name, out)
         a = as_operand(a)
         shape = shape_of(a)
-        if axis is None:
+        if axis is None or (not shape and axis in (0, -1)):
             found = bind(primitive, np.ravel(a), axis=-1)
             kept: tuple[int, ...] = (1,) * len(shape)
         else:

@@ -7,6 +7,7 @@ import numpy as np
 from funcgrad.core.foreign import any_seen
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.tracer import bind, plain_value
+from funcgrad.families.batching import same_call
 from funcgrad.families.elementwise import constant_call
 from funcgrad.families.shapes import (
     as_operand,
@@ -25,6 +26,7 @@ from funcgrad.primitives.plain import (
     static_axis,
 )
 from funcgrad.primitives.reduction import (
+    axes_of,
     count,
     max_,
     mean,
@@ -78,6 +80,13 @@ std_p = sloped(
 )
 
 
+in_integers_p: Primitive = constant_call(
+    "moment_in_integers",  # NumPy rounds in each step
+    lambda x, *, root, **params: (np.std if root else np.var)(x, **params),
+    same_call,
+)
+
+
 def _square(x: Any) -> Any:
     """|x|², in NumPy's steps."""
     if not is_complex(x):
@@ -111,8 +120,8 @@ def _root(squared: Any, x: Any, mask: Any, axis: Any, center: Any) -> Any:
     flat = squared == 0
     if center is None:
         every = broadcast_to(as_operand(mask), shape_of(x))
-        equal = bind(all_equal_p, x, every, axis=negative_axes(axis, rank_of(x)))
-        flat = flat | reshape(equal, shape_of(squared))
+        equal = bind(all_equal_p, x, every, axis=axes_of(axis, rank_of(x)))
+        flat = (flat | reshape(equal, shape_of(squared))) & np.logical_not(np.isnan(squared))
     return as_scalar(where(flat, 0, np.sqrt(where(flat, 1, squared))))
 
 
@@ -155,8 +164,11 @@ def _moment(
     ddof = _freedom(ddof, correction)
     dtype = None if dtype is None else np.dtype(dtype)
     if mask is True and center is np._NoValue:
-        a = a if dtype is None else astype(a, dtype)
+        a = a if dtype is None or dtype.kind in "biu" else astype(a, dtype)
         axes = negative_axes(axis, rank_of(a))
+        if dtype is not None and dtype.kind in "biu":
+            params = {"axis": axes, "ddof": ddof, "keepdims": bool(keepdims)}
+            return bind(in_integers_p, a, root=primitive is std_p, dtype=dtype, **params)
         found = bind(primitive, a, axis=axes, ddof=ddof, keepdims=bool(keepdims))
         return astype(found, dtype) if dtype is not None and dtype.kind == "c" else found
     if a.dtype.kind not in "fc":
@@ -300,9 +312,20 @@ def nanmean(
     """`numpy.nanmean`: the mean of what is no NaN."""
     refuse_out("nanmean", out)
     a = as_operand(a)
+    if _has_no_nan(a, dtype):
+        return mean(a, axis, dtype, keepdims=keepdims, where=where)
     valid = _numbers(a, where)
     total = nansum(a, axis, dtype, keepdims=keepdims, where=where)
     return total / astype(np.sum(valid, axis=static_axis(axis), keepdims=keepdims), total.dtype)
+
+
+def _has_no_nan(a: Any, dtype: Any) -> bool:
+    """Whether no element can be NaN; for others the dtype has to hold fractions."""
+    if a.dtype.kind not in "fc":
+        return True
+    if dtype is not None and np.dtype(dtype).kind not in "fc":
+        raise TypeError("If a is inexact, then dtype must be inexact")
+    return False
 
 
 def _nan_moment(
@@ -318,8 +341,9 @@ def _nan_moment(
 ) -> Any:
     """The variance in NumPy's own steps, which keep the deviations in the dtype of `a`."""
     a = as_operand(a)
-    if a.dtype.kind not in "fc":
-        a = astype(a, np.float64)
+    if _has_no_nan(a, dtype):
+        moment = std_p if root else var_p
+        return _moment(moment, a, axis, dtype, ddof, keepdims, mask, center, np._NoValue)
     axis = static_axis(axis)
     valid = _numbers(a, mask)
     a = where(valid, a, 0)

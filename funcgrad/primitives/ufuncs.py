@@ -40,6 +40,9 @@ def call_with_options(
         return _plain_call(ufunc, args, options)
     mask, dtype = options.pop("where", True), options.pop("dtype", None)
     casting = options.pop("casting", "same_kind")
+    if dtype is None and casting in ("no", "equiv", "safe"):
+        kinds = (dtype_of(one) or type(plain_value(one)) for one in map(as_operand, args))
+        ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout), casting=casting)
     for harmless in ("order", "subok"):
         options.pop(harmless, None)
     for name in options:
@@ -129,7 +132,7 @@ def angle(z: Any, deg: bool = False) -> Any:
     if is_complex(z):
         turn = np.arctan2(np.imag(z), np.real(z))
     else:
-        turn = np.arctan2(np.zeros((), z.dtype if z.dtype.kind == "f" else np.float64), z)
+        turn = np.arctan2(np.zeros((), z.dtype) if z.dtype.kind == "f" else 0, z)
     return np.multiply(turn, 180 / np.pi) if deg else turn
 
 
@@ -155,6 +158,8 @@ def modf(x: Any, /, **options: Any) -> tuple[Any, Any]:
     if not is_traced(x):  # of integers both parts are floating-point numbers
         return np.modf(x)
     x = as_operand(x)
+    if x.dtype.kind in "biu":
+        x = astype(x, np.modf(x.dtype.type(0))[0].dtype)
     return fraction(x), np.trunc(x)
 
 

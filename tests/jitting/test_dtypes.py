@@ -18,7 +18,7 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from tests.jitting.dtype_calls import FUNCTIONS, METHODS, NUMBERS, OWN
 
-DTYPES = ("int64", "int32", "uint8", "int8", "bool", "float16", "float32", "complex64")
+DTYPES = ("int64", "uint8", "int8", "bool", "float16", "float32", "complex64")
 SHAPES: tuple[tuple[int, ...], ...] = ((), (5,), (3, 3), (0,))
 PARTS = 12
 
@@ -140,9 +140,10 @@ def test_operators_between_arrays_and_numbers_compile_to_what_numpy_gives(
         for other in OTHERS:  # as a constant, and as an argument
             _require_alike(lambda _np, x, y=other: operate(x, y), (x,))
             _require_alike(lambda _np, x, y=other: operate(y, x), (x,))
-            if not isinstance(other, list):
-                _require_alike(lambda _np, x, y: operate(x, y), (x, other))
-                _require_alike(lambda _np, x, y: operate(y, x), (x, other))
+            if isinstance(other, list) or (operate is operator.pow and dtype == "bool"):
+                continue  # NumPy's dtype of booleans ** n depends on the value of n
+            _require_alike(lambda _np, x, y: operate(x, y), (x, other))
+            _require_alike(lambda _np, x, y: operate(y, x), (x, other))
 
 
 PAIRS = (
@@ -166,16 +167,21 @@ def test_ufuncs_of_two_dtypes_compile_to_what_numpy_gives(first: str, second: st
             _require_alike(lambda np, x, y, name=name: getattr(np, name)(x, y), args)
 
 
+OF_ROWS = (
+    "np.sum(x, dtype=np.int8)", "np.cumsum(x, dtype=np.int8)", "np.nanmax(x)", "np.modf(x)",
+    "np.nanstd(x, ddof=1)", "np.angle(x)", "np.dot(x, 2)", "np.convolve(x, x)",
+    "np.pad(x, 1, 'mean')", "np.pad(x, 1, 'linear_ramp', end_values=5)", "np.insert(x, 1, 2)",
+    "np.clip(x, None, 2)", "np.select([x > 0, x < 0], [x, 2.5])",
+    "np.choose(x > 0, [x, 1], mode='clip')",
+    "np.piecewise(x, [x > 1], [lambda v: v * 2.5, 0])",
+)  # fmt: skip
+
+
 def test_vmap_of_integers_is_a_loop():
     checked = 0
-    for call in (
-        "np.sum(x, dtype=np.int8); np.nanmax(x); np.clip(x, None, 2); np.modf(x); np.convolve(x, x);"
-        "np.pad(x, 1, 'mean'); np.pad(x, 1, 'linear_ramp', end_values=5); np.cumsum(x, dtype='i1');"
-        "np.select([x > 0, x < 0], [x, 2.5]); np.choose(x > 0, [x, 1]); np.dot(x, 2); np.angle(x);"
-        "np.piecewise(x, [x > 1], [lambda v: v * 2.5, 0]); np.nanstd(x, ddof=1); np.insert(x, 1, 2)"
-    ).split(";"):
+    for call in OF_ROWS:
         for dtype in ("int32", "uint8", "bool"):
-            f, x = _function(call.strip()), _array(dtype, (3, 4))
+            f, x = _function(call), _array(dtype, (3, 4))
             wanted = [f(np, row) for row in x]
             found = fg.vmap(lambda row, f=f: f(np, row))(x)
             _require_same(found, fg.tree.map(lambda *rows: np.stack(rows), *wanted))
