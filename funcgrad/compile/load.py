@@ -23,6 +23,7 @@ def load(source: str, name: str, namespace: dict[str, Any]) -> Any:
     """
     file = f"<funcgrad {name} {_count()}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    namespace["__name__"] = __name__  # lines of the user's are looked for outside of funcgrad
     exec(compile(source, file, "exec"), namespace)  # written by the emitter
     function = namespace[name]
     weakref.finalize(function, linecache.cache.pop, file, None)

@@ -425,6 +425,7 @@ OUTLINES: dict[str, Outline] = {
     **{name: Outline(_first, INDEX) for name in ("argsort", "argpartition", "partition_order")},
     **{name: Outline(_same_square) for name in ("inv", "cholesky")},
     **{name: Outline(_reduced, params={"ddof": 0}) for name in ("var", "std")},
+    "moment_in_integers": Outline(_reduced, "dtype"),
     "shift": Outline(_reduced_kept),
     "all_equal": Outline(_reduced_kept, BOOL),
     "argmax": Outline(_reduced),

@@ -234,7 +234,7 @@ class _Walk:
                 where = f"{name}.{key}"
                 self.closure.written.append(Site(where, found, f"{{}}[{key!r}]", found[key]))
         for key in keys[:ATTRIBUTES]:
-            self.closure.sites.append(Site(f"{name}.{key}", found, f"{{}}[{key!r}]", found[key]))
+            self.places(f"{name}.{key}", found, f"{{}}[{key!r}]", found[key])
 
     def users(self, fun: FunctionType) -> None:
         """Note what a function of the user's reads."""
@@ -266,16 +266,25 @@ class _Walk:
         self, name: str, owner: Any, read: str, value: Any, *, is_global: bool = False
     ) -> None:
         """Note a place and what it holds."""
-        self.closure.sites.append(Site(name, owner, read, value))
-        for where, length in _lengths(value):
-            self.closure.sites.append(Site(f"len({name})", owner, f"len({read}{where})", length))
-        for path, leaf in _parts(value):
-            if path:
-                where = "".join(path)
-                self.closure.sites.append(Site(f"{name}{where}", owner, f"{read}{where}", leaf))
+        for path, leaf in self.places(name, owner, read, value):
             self.leaf(leaf, f"{name}{'_'.join(_words(path))}", follow=not is_global)
             if not isinstance(leaf, Tracer | Wrapper | functools.partial | MethodType):
                 self.attributes(leaf, name, self.reader)
+
+    def places(
+        self, name: str, owner: Any, read: str, value: Any
+    ) -> list[tuple[tuple[str, ...], Any]]:
+        """Note a place, and those inside of the container that it holds; these are returned."""
+        sites = self.closure.sites
+        sites.append(Site(name, owner, read, value))
+        for where, length in _lengths(value):
+            sites.append(Site(f"len({name})", owner, f"len({read}{where})", length))
+        parts = _parts(value)
+        for path, leaf in parts:
+            if path:
+                where = "".join(path)
+                sites.append(Site(f"{name}{where}", owner, f"{read}{where}", leaf))
+        return parts
 
     def inside(self, value: Any, name: str) -> None:
         """Look into a value that cannot be bound to something else."""

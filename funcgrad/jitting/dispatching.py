@@ -13,7 +13,7 @@ import numpy as np
 from funcgrad import tree
 from funcgrad.jitting.closures import Closure
 from funcgrad.jitting.staged import MISSED, Unit
-from funcgrad.jitting.statics import same_static
+from funcgrad.jitting.statics import has_attributes, same_static, told_apart
 
 __all__ = ["Entry", "dispatcher"]
 
@@ -70,6 +70,10 @@ class Entry:
     def static(self, text: str, x: Any) -> None:
         """Test a static argument."""
         value = self.value(x)
+        if has_attributes(x):
+            told = self.value(told_apart(x))
+            self.tests.append(f"{text} == {value} and told_apart({text}) == {told}")
+            return
         self.tests.append(f"({text} is {value} or same_static({text}, {value}))")
 
     def argument(self, text: str, x: Any) -> bool:
@@ -128,7 +132,9 @@ def dispatcher(
         "flatten": tree.flatten,
         "hit": hit,
         "ndarray": np.ndarray,
+        "__name__": __name__,
         "same_static": same_static,
+        "told_apart": told_apart,
         "slow": slow,
     }
     lines = ["def dispatch(*args):"]

@@ -55,7 +55,7 @@ class JitScope:
         return [
             (name, _shown(value))
             for name, value in self.namespace.items()
-            if name not in ("MISSED", "np", "__builtins__")
+            if name not in ("MISSED", "np", "__builtins__", "__name__")
         ]
 
     def _named(self, key: Any, value: Any, hint: str) -> str:

@@ -2,18 +2,54 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from types import FunctionType, ModuleType
 from typing import Any
 
 from funcgrad.errors import ArgumentSelectionError
 from funcgrad.transforms.arguments import function_name
 
-__all__ = ["same_static", "statics_of", "told_apart"]
+__all__ = ["has_attributes", "same_static", "statics_of", "told_apart"]
+
+
+class _Same:
+    """A value that is equal to itself only, or to an equal number or text."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Same):
+            return NotImplemented
+        if self.value is other.value:
+            return True
+        return type(self.value) is type(other.value) in _PLAIN and bool(self.value == other.value)
+
+    def __hash__(self) -> int:
+        return hash(type(self.value))
+
+
+_PLAIN = frozenset({int, float, complex, bool, str, bytes})
+
+
+def has_attributes(value: Any) -> bool:
+    """Whether a value is an object of the user's, whose attributes may be bound anew."""
+    root = (type(value).__module__ or "").split(".", 1)[0]
+    if isinstance(value, type | FunctionType | ModuleType) or root in ("builtins", *_LIBRARIES):
+        return False
+    return isinstance(getattr(value, "__dict__", None), dict)
+
+
+_LIBRARIES = ("enum", "funcgrad", "functools", "numpy")
 
 
 def told_apart(value: Any) -> Any:
     """What differs where values that are equal do not mean the same: 1, 1.0 and True; 0.0, -0.0."""
     if type(value) in (tuple, frozenset):
         return type(value), tuple(map(told_apart, value))
+    if has_attributes(value):
+        return type(value), tuple((name, _Same(x)) for name, x in vars(value).items())
     return type(value), repr(value) if type(value) in (float, complex) else None
 
 

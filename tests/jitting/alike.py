@@ -63,8 +63,17 @@ def _kind(x: Any) -> type:
     return type(x[()]) if isinstance(x, np.ndarray) else type(x)
 
 
-def require_same(found: Any, wanted: Any, what: str = "") -> None:
-    """Require the same structure, and in each leaf the same type, shape, dtype and bits."""
+def _close(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], ulps: int) -> bool:
+    eps = float(np.finfo(y.dtype).eps) if y.dtype.kind in "fc" else 0.0
+    scale = float(np.max(np.abs(y), initial=0.0, where=np.isfinite(y)))
+    return bool(np.allclose(x, y, rtol=ulps * eps, atol=ulps * eps * scale, equal_nan=True))
+
+
+def require_same(found: Any, wanted: Any, what: str = "", ulps: int = 0) -> None:
+    """Require the same structure, and in each leaf the same type, shape, dtype and bits.
+
+    With `ulps`, elements may differ by so many roundings of the largest one.
+    """
     assert fg.tree.structure(found) == fg.tree.structure(wanted), what
     pairs = zip(fg.tree.leaves(found), fg.tree.leaves(wanted), strict=True)
     for number, (a, b) in enumerate(pairs):
@@ -73,7 +82,8 @@ def require_same(found: Any, wanted: Any, what: str = "") -> None:
         x, y = np.asarray(a), np.asarray(b)
         assert x.shape == y.shape, f"{where}: shape {x.shape}, not {y.shape}"
         assert x.dtype == y.dtype, f"{where}: dtype {x.dtype}, not {y.dtype}"
-        assert _equal(x, y), f"{where}: {np.argwhere(x != y)[:3].tolist()}"
+        same = _close(x, y, ulps) if ulps else _equal(x, y)
+        assert same, f"{where}: {np.argwhere(x != y)[:3].tolist()}"
 
 
 def _kinds(call: Outcome) -> set[tuple[type, str]]:
@@ -81,7 +91,9 @@ def _kinds(call: Outcome) -> set[tuple[type, str]]:
     return {(category, text.split(" encountered in ")[0]) for category, text in call.warned}
 
 
-def require_alike(found: Outcome, wanted: Outcome, what: str = "", *, dead: bool = False) -> None:
+def require_alike(
+    found: Outcome, wanted: Outcome, what: str = "", *, dead: bool = False, ulps: int = 0
+) -> None:
     """Require the same results or the same error, and the same warnings.
 
     Args:
@@ -90,6 +102,7 @@ def require_alike(found: Outcome, wanted: Outcome, what: str = "", *, dead: bool
         what: for messages.
         dead: whether the function computes what it does not use, or what is computed by another
             operation: then it may warn less, and the operation's name may be another.
+        ulps: as in `require_same`.
     """
     if wanted.error is not None:
         if type(found.error) is not type(wanted.error):
@@ -97,7 +110,7 @@ def require_alike(found: Outcome, wanted: Outcome, what: str = "", *, dead: bool
         return
     if found.error is not None:
         raise AssertionError(f"{what}: raised {found.error!r}") from found.error
-    require_same(found.value, wanted.value, what)
+    require_same(found.value, wanted.value, what, ulps)
     if dead:
         assert _kinds(found) <= _kinds(wanted), f"{what}: {found.warned}, not {wanted.warned}"
     else:

@@ -376,3 +376,39 @@ def test_what_was_compiled_can_be_forgotten():
     f.cache_clear()
     assert f.cache_info().recordings == 0
     require_same(f(X), X * 2)
+
+
+def test_attributes_of_a_static_argument_are_compared():
+    class Model:
+        def __init__(self) -> None:
+            self.w = np.ones(3)
+            self.is_positive = True
+
+    @functools.partial(fg.jit, static_argnums=0)
+    def predict(model: Any, x: Any) -> Any:
+        total = np.sum(model.w * x)
+        return total if model.is_positive else -total
+
+    model, x = Model(), np.array([1.0, 2.0, 3.0])
+    assert [predict(model, x) for _ in range(3)] == [6.0, 6.0, 6.0]
+    model.w = np.zeros(3)
+    assert predict(model, x) == 0.0
+    model.w = np.full(3, 2.0)
+    assert predict(model, x) == 12.0
+    model.is_positive = False
+    assert [predict(model, x) for _ in range(2)] == [-12.0, -12.0]
+
+
+def test_items_of_a_list_in_an_attribute_are_compared():
+    class Model:
+        def __init__(self) -> None:
+            self.layers = [np.ones(3)]
+
+        def total(self, x: Any) -> Any:
+            return np.sum(self.layers[0] * x)
+
+    model, x = Model(), np.ones(3)
+    compiled = fg.jit(model.total)
+    assert compiled(x) == 3.0
+    model.layers[0] = np.zeros(3)
+    assert compiled(x) == 0.0

@@ -18,6 +18,11 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from tests.jitting.dtype_calls import FUNCTIONS, METHODS, NUMBERS, OWN
 
+pytestmark = pytest.mark.skipif(
+    np.lib.NumpyVersion(np.__version__) < "2.4.0",
+    reason="what NumPy returns for small integers differs in older versions",
+)
+
 DTYPES = ("int64", "uint8", "int8", "bool", "float16", "float32", "complex64")
 SHAPES: tuple[tuple[int, ...], ...] = ((), (5,), (3, 3), (0,))
 PARTS = 12

@@ -62,6 +62,12 @@ TRANSFORMS: dict[str, Made] = {
 }
 
 
+ROUNDED = dict.fromkeys(["grad of grad", "grad of vmap", "jvp of grad", "vmap of grad"], 64)
+"""Where last bits may differ: a sweep in another transform gets cotangents as views (of negative
+strides, or one number repeated), with which NumPy multiplies matrices and adds up in another order
+than with the dense arrays that a compiled function returns."""
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("name", TRANSFORMS)
 @given(data=st.data())
@@ -80,7 +86,9 @@ def test_smooth_programs_are_compiled_to_the_last_bit(name: str, dtype: Any, dat
         ("outside", fg.jit(plain)),
     ):
         for xs in (inputs, inputs, halved(inputs), fortran):
-            require_alike(outcome(g, *xs), outcome(plain, *xs), what, dead=True)
+            require_alike(
+                outcome(g, *xs), outcome(plain, *xs), what, dead=True, ulps=ROUNDED.get(name, 0)
+            )
 
 
 @settings(max_examples=25, phases=[Phase.explicit, Phase.generate])

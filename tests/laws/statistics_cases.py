@@ -25,6 +25,7 @@ CALLS: list[Call] = [
     (lambda x: np.quantile(x, 0.3, axis=0), (M,)),
     (lambda x, w: np.quantile(x, 0.4, axis=1, weights=w, method="inverted_cdf"), (M, np.abs(M))),
     (lambda x: np.std(x, axis=1, where=MASK), (M,)),
+    (lambda x: np.var(np.sign(x).astype(np.int64), axis=1, dtype=np.int64), (M,)),
     (lambda x: np.std(x, where=MASK), (M + 1j * M[::-1],)),
     (np.corrcoef, (M,)),
     (fg.vmap(np.searchsorted), (TABLES, M)),

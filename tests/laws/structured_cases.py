@@ -59,18 +59,6 @@ STRUCTURE: list[Call] = [
     (lambda x: x.astype(complex), (M,)),
     (lambda x: x.astype(np.int64), (M,)),
     (lambda x: np.copy(x), (M,)),
-    *(
-        (lambda x, p=PRIMITIVES[name]: bind(p, x), (M,))
-        for name in PRIMITIVES
-        if name.endswith("_and_slope")
-    ),
-    (lambda x: folded(x, (4,)), (M,)),
-    (lambda x: folded(x, (3, 1)), (M,)),
-    (lambda x: folded(x, ()), (M,)),
-    (lambda x: folded(x, (1, 4)), (T,)),
-    (lambda x, y: product_folded(x, y, (4,)), (M, POSITIVE)),
-    (lambda x, y: product_folded(x, y, (3, 1)), (M, POSITIVE)),
-    (lambda x, y: product_folded(x, y, ()), (V, V)),
     (lambda x: np.reshape(x, (2, -1)), (M,)),
     (lambda x: np.reshape(x, (4, 3), order="F"), (half(M),)),
     (lambda x: np.transpose(x), (M,)),
@@ -217,8 +205,24 @@ DERIVATIVES: list[Call] = [
     (lambda x: np.ravel_multi_index((np.argmax(x), np.argmin(x)), (12, 12)), (M,)),
 ]
 
+# What is bound in compiled functions only, in place of plain computations.
+COMPILED: list[Call] = [
+    *(
+        (lambda x, p=PRIMITIVES[name]: bind(p, x), (M,))
+        for name in PRIMITIVES
+        if name.endswith("_and_slope")
+    ),
+    (lambda x: folded(x, (4,)), (M,)),
+    (lambda x: folded(x, (3, 1)), (M,)),
+    (lambda x: folded(x, ()), (M,)),
+    (lambda x: folded(x, (1, 4)), (T,)),
+    (lambda x, y: product_folded(x, y, (4,)), (M, POSITIVE)),
+    (lambda x, y: product_folded(x, y, (3, 1)), (M, POSITIVE)),
+    (lambda x, y: product_folded(x, y, ()), (V, V)),
+]
+
 CALLS = [
-    *STRUCTURE, *REDUCTIONS, *ALGEBRA, *FUNCTIONS, *DERIVATIVES, *STATISTICS,
+    *STRUCTURE, *COMPILED, *REDUCTIONS, *ALGEBRA, *FUNCTIONS, *DERIVATIVES, *STATISTICS,
     *UFUNCS, *FOURIER, *LINALG, *CONTROL, *RANDOM,
 ]  # fmt: skip
 
