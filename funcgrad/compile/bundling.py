@@ -264,7 +264,7 @@ def _renamed(text: str, name: str) -> str:
     old = definition.name  # type: ignore[attr-defined]  # a function or a class
     if old == name:
         return text.rstrip("\n") + "\n"
-    definition.name = name  # type: ignore[attr-defined]
+    definition.name = name  # type: ignore[attr-defined]  # a def
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id == old:
             node.id = name

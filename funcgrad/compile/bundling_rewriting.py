@@ -347,7 +347,7 @@ def _is_docstring(node: ast.stmt) -> bool:
 def _shorten_docstring(body: list[ast.stmt]) -> None:
     """Keep the first line of a docstring, unless it is about what is left out."""
     if body and _is_docstring(body[0]):
-        text: Any = body[0].value.value  # type: ignore[attr-defined]
+        text: Any = body[0].value.value  # type: ignore[attr-defined]  # a text
         first = text.strip().splitlines()[0]
         if any(word in first for word in _ELSEWHERE):
             del body[0]

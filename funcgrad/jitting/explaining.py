@@ -34,7 +34,9 @@ class Explanation:
 
     def __str__(self) -> str:
         lines = [f"{self.function} was recorded {len(self.recordings)} times:"]
-        if len(self.recordings) == 1:
+        if not self.recordings:
+            lines = [f"{self.function} has not been recorded yet."]
+        elif len(self.recordings) == 1:
             lines = [f"{self.function} was recorded once:"]
         lines += [f"  {number + 1}. {text}" for number, text in enumerate(self.recordings)]
         if self.guards:

@@ -74,3 +74,7 @@ def test_a_function_that_often_catches_something_runs_without_compilation():
         assert compiled(np.array([-1.0])).item() == 0.0
     assert compiled.cache_info().eager == 1
     assert compiled(np.array([4.0])).item() == 2.0
+
+
+def test_what_was_never_called_has_nothing_to_explain():
+    assert str(fg.jit(inverse).explain()) == "inverse has not been recorded yet."

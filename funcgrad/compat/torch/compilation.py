@@ -122,7 +122,7 @@ def _rebuilt(mod: Module, limit: int, fullgraph: bool) -> OptimizedModule:
 
 def _compiled(fun: Callable[..., Any], limit: int, fullgraph: bool) -> Any:
     # Late, for the compiler takes half as long to import as the rest of the layer.
-    from funcgrad.compat.torch.compilation_calls import Compiled  # noqa: PLC0415
+    from funcgrad.compat.torch.compilation_calls import Compiled  # noqa: PLC0415  # starts sooner without
 
     made = Compiled(fun, limit, Unsupported if fullgraph else None)
     EVERY.add(made)

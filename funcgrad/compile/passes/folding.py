@@ -39,7 +39,7 @@ def _fold(sweep: Sweep, equation: Equation) -> Found:
         or not equation.operands
     ):
         return None
-    values = [operand.value for operand in equation.operands]  # type: ignore[union-attr]
+    values = [operand.value for operand in equation.operands]  # type: ignore[union-attr]  # constants
     if any(map(is_foreign, values)) or not all(map(np.size, values)) or _loses(equation, values):
         return None
     limit = max(SMALL, sum(map(_bytes, values)))

@@ -136,7 +136,8 @@ def _are_scalars(equation: Equation, kinds: str) -> bool:
             return False
         dtype = operand_dtype(equation, position)
         if dtype is None:
-            value = operand.dtype if type(operand) is Variable else np.result_type(operand.value)  # type: ignore[union-attr]
+            constant: Any = operand
+            value = operand.dtype if type(operand) is Variable else np.result_type(constant.value)
             if value.kind not in kinds and not ("f" in kinds and value.kind == "i"):
                 return False
         elif dtype.kind not in kinds:

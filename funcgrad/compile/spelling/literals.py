@@ -96,7 +96,7 @@ def shape_of_operand(operand: Variable | Constant) -> tuple[int, ...]:
     """The shape of an operand."""
     if type(operand) is Variable:
         return operand.shape
-    shape: tuple[int, ...] = getattr(operand.value, "shape", ())  # type: ignore[union-attr]
+    shape: tuple[int, ...] = getattr(operand.value, "shape", ())  # type: ignore[union-attr]  # constant
     return shape
 
 
@@ -104,7 +104,7 @@ def axis_text(axis: int | tuple[int, ...], rank: int) -> str:
     """Negative axes as positive ones; one alone is no tuple."""
     if type(axis) is int:
         return str(axis + rank if axis < 0 else axis)
-    places = [a + rank if a < 0 else a for a in axis]  # type: ignore[union-attr]
+    places = [a + rank if a < 0 else a for a in axis]  # type: ignore[union-attr]  # a tuple
     return str(places[0]) if len(places) == 1 else str(tuple(places))
 
 
@@ -143,5 +143,5 @@ def operand_dtype(equation: Equation, position: int) -> np.dtype[Any] | None:
     operand = equation.operands[position]
     if type(operand) is Variable:
         return None if operand.weak else operand.dtype
-    dtype: np.dtype[Any] | None = getattr(operand.value, "dtype", None)  # type: ignore[union-attr]
+    dtype: np.dtype[Any] | None = getattr(operand.value, "dtype", None)  # type: ignore[union-attr]  # constant
     return dtype

@@ -314,5 +314,5 @@ class UninitializedBuffer(UninitializedTensorMixin, Tensor):  # type: ignore[mis
         made = object.__new__(cls)
         made._start(requires_grad, device, dtype)
         made.persistent = persistent  # type: ignore[attr-defined]  # a mark, as the next
-        made._is_buffer = True  # type: ignore[attr-defined]
+        made._is_buffer = True  # type: ignore[attr-defined]  # a mark
         return made
