@@ -43,6 +43,7 @@ __all__ = [
     "RandomKeyError",
     "RandomnessError",
     "SideEffectWarning",
+    "SparsityError",
     "StaticArgumentError",
     "TangentError",
     "TracerArrayConversionError",
@@ -293,6 +294,14 @@ class PathLimitWarning(UserWarning):
 
     Warns: `fg.jit(lambda x: x[: int(x[0])].sum())`, called with ever new values of `x[0]`.
     Mended: `fg.jit(f, static_argnums=1)` for a length that is an argument.
+    """
+
+
+class SparsityError(FuncgradError, ValueError):
+    """A sparse derivative is asked for whose structure is not the one it was planned with.
+
+    Failing: `sparse_jacobian(np.cumsum, structure=np.eye(3))(x)`
+    Mended: `sparse_jacobian(np.cumsum)(x)`, which finds the structure by itself
     """
 
 

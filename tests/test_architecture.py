@@ -45,6 +45,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "transforms": ("arguments", "autodiff", "vmap", "jacobian", "custom", "program"),
     "random": (),
     "jitting": ("randomness", "staging", "closures", "scopes", "staged", "derived", "jitted"),
+    "sparse": (),
     "flatten_util": (),
     "testing": (),
     "drawing": ("layout", "picture", "programs"),

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.compile.regions.context import Decision
+from funcgrad.compile.regions.table import in_regions
 from funcgrad.compile.schedule import CONSTANTS, Plan, planned
 from funcgrad.compile.tree import Block, End, Fork, joined
 from funcgrad.compile.writer import Writer
@@ -38,12 +40,14 @@ class Emitted:
         lines: its text.
         statements: number of equations written.
         reused: number of results written into memory of earlier ones.
+        decisions: of the passes over regions.
     """
 
     name: str
     lines: tuple[str, ...]
     statements: int
     reused: int
+    decisions: tuple[Decision, ...] = ()
 
     @property
     def text(self) -> str:
@@ -73,6 +77,9 @@ def emit(
             `None`: all of them.
     """
     tree = joined(paths)
+    context = writer.context
+    if context is not None:
+        tree, _ = in_regions(tree, context)
     inputs = paths[0].inputs
     plan = planned(tree, inputs, writer.takes_out, writer.smallest)
     env = {variable.number: writer.fresh(variable.name) for variable in inputs}
@@ -82,7 +89,8 @@ def emit(
         for line in docstring.splitlines():
             writer.line(line)
         emitter.block(tree, env)
-    return Emitted(name, tuple(writer.lines), emitter.statements, plan.reused)
+    decisions = () if context is None else tuple(context.decisions)
+    return Emitted(name, tuple(writer.lines), emitter.statements, plan.reused, decisions)
 
 
 class _Emitter:

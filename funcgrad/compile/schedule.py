@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.compile.regions.cluster import FAMILY as CLUSTER
 from funcgrad.compile.tree import Block, End, Fork
 from funcgrad.core.program import Equation, Guard, Variable
 
@@ -190,7 +191,7 @@ class _Planner:
             self.plan.spread.add(variable.number)
         for root in roots:
             state.alive[root] = state.alive.get(root, 0) + 1
-        known = len(variable.shape) < 2 or _keeps_order(equation, state)
+        known = len(variable.shape) < 2 or fresh or _keeps_order(equation, state)
         state.layouts[variable.number] = IN_ORDER if known else None
 
     def _memory(self, equation: Equation, key: Any, dying: list[int], state: _State) -> int | None:
@@ -217,6 +218,8 @@ class _Planner:
         """The symbol of a fresh result; `None` if nothing is known."""
         shape = equation.results[0].shape
         name = equation.primitive.name
+        if equation.primitive.family == CLUSTER:
+            return IN_ORDER
         if len(shape) < 2 or name == "unindex" or (name == "matmul" and len(shape) <= 3):
             return IN_ORDER  # of a stack of products NumPy may change the order of the stack's axes
         if name in ("gather", "scan"):
@@ -240,7 +243,7 @@ class _Planner:
 def is_fresh(equation: Equation) -> bool:
     """Whether the result has memory of its own, without doubt."""
     primitive = equation.primitive
-    if primitive.name in _FRESH:
+    if primitive.name in _FRESH or primitive.family == CLUSTER:
         return True
     if primitive.family not in _UFUNCS or primitive.returns_view:
         return False

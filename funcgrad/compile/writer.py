@@ -13,6 +13,8 @@ from funcgrad.compile.quick import (
     selects,
     spread_operand,
 )
+from funcgrad.compile.regions.context import Context
+from funcgrad.compile.regions.table import in_regions
 from funcgrad.compile.schedule import LARGE, Plan, planned
 from funcgrad.compile.spelling import spelled, takes_out
 from funcgrad.compile.spelling.scope import Scope
@@ -34,6 +36,7 @@ class Writer:
         comments: whether each statement tells the user's line.
         smallest: bytes of the smallest array whose memory is used again.
         fast: whether literals beside arrays become arrays, which NumPy takes faster.
+        context: for passes over regions; `None` for none.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Writer:
         comments: bool = True,
         smallest: int = 0,
         fast: bool = True,
+        context: Context | None = None,
     ) -> None:
         self.scope = scope
         self.names = names
@@ -51,6 +55,7 @@ class Writer:
         self.comments = comments
         self.smallest = smallest
         self.fast = fast
+        self.context = context
         self._pad = ""
         self._notes: dict[tuple[str, int], str] = {}
 
@@ -85,6 +90,8 @@ class Writer:
         An output may be the name of an input, or a literal; nothing is copied.
         """
         tree = joined([program])
+        if self.context is not None:
+            tree, _ = in_regions(tree, self.context)
         plan = planned(tree, program.inputs, self.takes_out, self.smallest)
         env = {v.number: name for v, name in zip(program.inputs, inputs, strict=True)}
         given = frozenset(env)

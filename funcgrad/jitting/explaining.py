@@ -25,12 +25,14 @@ class Explanation:
         recordings: a reason for each recording, the latest last.
         guards: the answers that the compiled paths depend on, with the user's lines.
         savings: a line for each pass.
+        decisions: what is evaluated in tiles, as Python numbers and so on, and why.
     """
 
     function: str
     recordings: tuple[str, ...]
     guards: tuple[str, ...]
     savings: tuple[str, ...]
+    decisions: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.function} was recorded {len(self.recordings)} times:"]
@@ -43,6 +45,8 @@ class Explanation:
             lines += ["it branches at:", *(f"  {text}" for text in self.guards)]
         if self.savings:
             lines += ["its passes:", *(f"  {text}" for text in self.savings)]
+        if self.decisions:
+            lines += ["its regions:", *(f"  {text}" for text in self.decisions)]
         return "\n".join(lines)
 
 
@@ -145,6 +149,7 @@ def explain(function: str, log: Log, unit: Unit | None) -> Explanation:
     """What is known about a function, and about one kind of its arguments."""
     guards: list[str] = []
     savings: list[str] = []
+    decisions: tuple[str, ...] = ()
     if unit is not None:
         for path in unit.paths:
             guards += [_asked(item) for item in path.raw.items if isinstance(item, Guard)]
@@ -152,4 +157,6 @@ def explain(function: str, log: Log, unit: Unit | None) -> Explanation:
             savings = [str(saving) for saving in unit.paths[0].savings]
         if unit.emitted is not None:
             savings.append(f"memory: {unit.emitted.reused} results in that of earlier ones")
-    return Explanation(function, tuple(log.reasons), tuple(dict.fromkeys(guards)), tuple(savings))
+            decisions = tuple(map(str, unit.emitted.decisions))
+    reasons, branches = tuple(log.reasons), tuple(dict.fromkeys(guards))
+    return Explanation(function, reasons, branches, tuple(savings), decisions)

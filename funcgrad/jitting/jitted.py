@@ -392,6 +392,8 @@ def jit(
     max_traces: int = 16,
     exact: bool = False,
     fast_math: bool = False,
+    backend: str = "numpy",
+    threads: int = 1,
 ) -> Any:
     """A function compiled to straight-line NumPy source: the same results, without the overhead.
 
@@ -417,6 +419,9 @@ def jit(
         exact: whether to leave out all passes that may change the last bits of results.
         fast_math: whether rules of algebra are used that may change signs of zeros, infinities,
             nans and last bits.
+        backend: `"numpy"`, or `"numba"` for programs of numbers and small arrays, which Numba
+            compiles to machine code (an optional extra; compiling takes seconds).
+        threads: how many threads may share the work of one call on large arrays.
 
     Returns:
         A callable with the same arguments and results, which can be transformed as any function.
@@ -448,6 +453,8 @@ def jit(
             max_traces=max_traces,
             exact=exact,
             fast_math=fast_math,
+            backend=backend,
+            threads=threads,
         )
     check_callable("jit", fun)
     if not hasattr(max_traces, "__index__") or int(max_traces) < 1:
@@ -455,4 +462,5 @@ def jit(
             f"jit: max_traces={max_traces!r}. It is the number of paths that are recorded for one "
             "kind of arguments. Pass an integer from 1 on, or leave it away."
         )
-    return Jitted(fun, static_argnums, static_argnames, Options(max_traces, exact, fast_math))
+    options = Options(max_traces, exact, fast_math, backend, threads)
+    return Jitted(fun, static_argnums, static_argnames, options)

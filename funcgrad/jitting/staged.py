@@ -16,6 +16,7 @@ from funcgrad.compile.emit import Emitted, emit
 from funcgrad.compile.load import load
 from funcgrad.compile.naming import Names
 from funcgrad.compile.passes import Savings, forward
+from funcgrad.compile.regions.context import Context
 from funcgrad.compile.tree import PathsDifferError
 from funcgrad.compile.writer import Writer
 from funcgrad.core.modes import MODES
@@ -51,11 +52,15 @@ class Options:
         max_traces: number of paths for one kind of arguments.
         exact: whether passes that may change the last bits are left out.
         fast_math: whether passes that change infinities, nans and zeros' signs are used.
+        backend: what small programs are compiled with, `"numpy"` or `"numba"`.
+        threads: how many threads may work on one call.
     """
 
     max_traces: int = 16
     exact: bool = False
     fast_math: bool = False
+    backend: str = "numpy"
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +258,9 @@ class Staged:
         names = Names()
         scope = JitScope(names)
         name = names.fresh(self.name if self.name.isidentifier() else "compiled")
-        writer = Writer(scope, names)
+        options = self.options
+        context = Context(options.exact, options.backend, options.threads)
+        writer = Writer(scope, names, context=context)
         missed = scope.helper(MISSED, "MISSED")
         emitted = emit(
             name,

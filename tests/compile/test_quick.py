@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import funcgrad as fg
 from funcgrad.compile.quick import MANY, OFTEN, drop, keep, select
+from tests.jitting.alike import exact_jit
 
 DTYPES = (np.float32, np.float64, np.int32, np.int64, np.complex64)
 ODD = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.5, -2.5, 1e-310])
@@ -51,7 +51,7 @@ def test_keep_and_drop_have_the_bits_of_where_with_zero(dtype: Any) -> None:
 
 
 def _source(fun: Any, *args: Any) -> str:
-    jitted = fg.jit(fun)
+    jitted = exact_jit(fun)
     for _ in range(2):
         result = jitted(*args)
     expected = fun(*args)

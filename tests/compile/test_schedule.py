@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import funcgrad as fg
 from funcgrad.compile.schedule import LARGE
+from tests.jitting.alike import exact_jit
 
 ROWS = np.linspace(-1.0, 2.0, 12).reshape(4, 3)
 
@@ -31,7 +31,7 @@ def test_arms_of_one_branch_do_not_share_a_plan() -> None:
         g = d * c + d
         return g, g * g, c
 
-    jitted = fg.jit(f)
+    jitted = exact_jit(f)
     x = np.arange(6.0)
     for given in (x, -x, x, -x):
         for result, expected in zip(jitted(given), f(given), strict=True):
@@ -47,7 +47,7 @@ def test_memory_that_an_arm_takes_again_is_not_deleted_before_it() -> None:
             return np.exp(x)
         return np.sqrt(x)
 
-    jitted = fg.jit(f)
+    jitted = exact_jit(f)
     for given in (x, x * 1e-6, x, x * 1e-6):
         np.testing.assert_array_equal(jitted(given), f(given))
 
@@ -59,7 +59,7 @@ def test_a_sum_of_many_terms_needs_two_arrays() -> None:
             total = total + np.cos(x * float(k))
         return total
 
-    source = "\n".join(_statements(fg.jit(f), ROWS))
+    source = "\n".join(_statements(exact_jit(f), ROWS))
     made = [line for line in source.splitlines() if " = " in line and not line.endswith(")")]
     assert len(made) <= 2, source
 
@@ -71,7 +71,7 @@ def test_a_stack_of_products_is_known_to_lie_in_order() -> None:
     def f(x: Any, y: Any) -> Any:
         return np.tanh(np.sin(np.matmul(x, np.swapaxes(y, 1, 2))))
 
-    *_, product, inner, outer, _ = _statements(fg.jit(f), x, y)
+    *_, product, inner, outer, _ = _statements(exact_jit(f), x, y)
     memory = product.split(" = ")[0]
     assert inner.endswith(f" = np.sin({memory}, {memory})")
     memory = inner.split(" = ")[0]
@@ -85,7 +85,7 @@ def test_results_lie_in_memory_as_those_of_numpy(order: Any) -> None:
     def f(x: Any) -> Any:
         return np.where(x > 0, np.sin(x) * x, np.cos(x)), (x * 2.0).reshape(2, 6) + 1.0
 
-    jitted = fg.jit(f)
+    jitted = exact_jit(f)
     for _ in range(2):
         for result, expected in zip(jitted(x), f(x), strict=True):
             np.testing.assert_array_equal(result, expected)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import funcgrad as fg
 from funcgrad.testing.programs import GeneratedProgram
 from funcgrad.testing.strategies import programs
-from tests.jitting.alike import outcome, require_alike
+from tests.jitting.alike import exact_jit, outcome, require_alike
 from tests.jitting.wild import Wild, compose
 
 Arrays = tuple[Any, ...]
@@ -82,8 +82,8 @@ def test_smooth_programs_are_compiled_to_the_last_bit(name: str, dtype: Any, dat
     plain = made(f, inputs)
     fortran = tuple(laid_out(x, 0) for x in inputs)
     for what, g in (
-        ("inside", made(fg.jit(f), inputs)),
-        ("outside", fg.jit(plain)),
+        ("inside", made(exact_jit(f), inputs)),
+        ("outside", exact_jit(plain)),
     ):
         for xs in (inputs, inputs, halved(inputs), fortran):
             require_alike(
@@ -99,7 +99,7 @@ def test_smooth_programs_of_complex_numbers_are_compiled(program: GeneratedProgr
         return tuple(out * np.exp(1j * out) for out in outs)
 
     inputs = tuple(x + 1j * (x * 0.5 + 0.25) for x in program.inputs)
-    plain, compiled = TRANSFORMS[name](f, inputs), fg.jit(TRANSFORMS[name](f, inputs))
+    plain, compiled = TRANSFORMS[name](f, inputs), exact_jit(TRANSFORMS[name](f, inputs))
     for xs in (inputs, inputs, halved(inputs)):
         found, wanted = (fg.tree.leaves(g(*xs)) for g in (compiled, plain))
         for a, b in zip(found, wanted, strict=True):
@@ -146,7 +146,7 @@ def require_memory_of_its_own(result: Any, args: Sequence[Any]) -> None:
 @given(program=wild())
 @settings(max_examples=300)
 def test_any_program_is_compiled_to_the_last_bit_in_memory_of_its_own(program: Wild):
-    f = fg.jit(program.function)
+    f = exact_jit(program.function)
     inputs = program.inputs
     calls = [inputs, inputs, *(tuple(laid_out(x, how) for x in inputs) for how in range(3))]
     for args in calls:
@@ -158,7 +158,7 @@ def test_any_program_is_compiled_to_the_last_bit_in_memory_of_its_own(program: W
 @given(program=wild())
 @settings(max_examples=50)
 def test_writing_into_a_result_changes_no_later_one(program: Wild):
-    f = fg.jit(program.function)
+    f = exact_jit(program.function)
     wanted = outcome(program.function, *program.inputs)
     for _ in range(3):
         found = outcome(f, *program.inputs)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import funcgrad as fg
-from tests.jitting.alike import require_same
+from tests.jitting.alike import exact_jit, require_same
 
 THREADS = 8
 DATA = [
@@ -71,10 +71,10 @@ def total(x: Any, bound: Any) -> Any:
 def test_one_function_is_recorded_and_called_by_many_threads(f: Any, transform: Any):
     if f is total and transform is not fg.value_and_grad:
         wanted = [f(x * 2, b) for x, b in DATA]
-        compiled = fg.jit(f, max_traces=100)
+        compiled = exact_jit(f, max_traces=100)
         shared = lambda x, b: compiled(x * 2, b)
     else:
-        plain, shared = transform(f), transform(fg.jit(f, max_traces=100))
+        plain, shared = transform(f), transform(exact_jit(f, max_traces=100))
         wanted = [plain(*data) for data in DATA]
 
     def work(number: int) -> None:
@@ -87,7 +87,7 @@ def test_one_function_is_recorded_and_called_by_many_threads(f: Any, transform: 
 def test_a_name_rebound_while_threads_call():
     """Each call sees the old or the new value, never a mixture."""
     w = np.ones(3)
-    f = fg.jit(lambda x: (x * w, w * 1))
+    f = exact_jit(lambda x: (x * w, w * 1))
     stop = threading.Event()
 
     def work(number: int) -> None:
@@ -107,7 +107,7 @@ def test_a_name_rebound_while_threads_call():
 
 
 def test_clearing_while_threads_call():
-    f = fg.jit(walk, max_traces=100)
+    f = exact_jit(walk, max_traces=100)
     wanted = [walk(*data) for data in DATA]
 
     def work(number: int) -> None:
@@ -123,7 +123,7 @@ def test_a_call_inside_of_a_callback_of_its_own():
     def host(x: Any) -> Any:
         return np.asarray(f(x - 1)) if x > 0 else np.asarray(x)
 
-    f = fg.jit(lambda x: fg.pure_callback(host, np.zeros(()), x) * 2 + 1)
+    f = exact_jit(lambda x: fg.pure_callback(host, np.zeros(()), x) * 2 + 1)
 
     def plain(x: Any) -> Any:
         return (plain(x - 1) if x > 0 else x) * 2 + 1
@@ -133,8 +133,8 @@ def test_a_call_inside_of_a_callback_of_its_own():
 
 
 def test_another_jitted_function_inside_of_a_callback():
-    inner = fg.jit(lambda x: np.sin(x) * 2)
-    f = fg.jit(lambda x: fg.pure_callback(lambda y: inner(y), np.zeros(3), x) + 1)
+    inner = exact_jit(lambda x: np.sin(x) * 2)
+    f = exact_jit(lambda x: fg.pure_callback(lambda y: inner(y), np.zeros(3), x) + 1)
     x = np.arange(3.0)
     for _ in range(3):
         require_same(f(x), np.sin(x) * 2 + 1)

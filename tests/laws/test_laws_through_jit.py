@@ -1,7 +1,8 @@
 """Every law of the registry through jit: what is compiled is what the plain transforms give.
 
 Values, derivatives and batches are equal to the last bit, with their types, dtypes, special values
-and warnings: in the call that is recorded, in the next one, and in one with other numbers.
+and warnings: in the call that is recorded, in the next one, and in one with other numbers. Without
+`exact=True` they are equal but for rounding.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ import pytest
 
 import funcgrad as fg
 from funcgrad.core.tracer import bind
-from tests.jitting.alike import Outcome, outcome, require_alike
+from tests.jitting.alike import Outcome, exact_jit, outcome, require_alike, require_near
 from tests.laws.case import Case
 from tests.laws.elementwise_cases import elementwise_cases
 from tests.laws.laws import close, float_results, like
@@ -64,7 +65,8 @@ def compiled_is_plain(
 ) -> None:
     """`made(jit(f))` and `jit(made(f))` are `made(f)`, at several arguments one after another."""
     args = [dense(x) for x in args]
-    plain, outside, inside = made(f), fg.jit(made(f)), made(fg.jit(f))
+    plain, outside, inside = made(f), exact_jit(made(f)), made(exact_jit(f))
+    near = fg.jit(made(f))
     calls = [args, args, others(args), rearranged(args)]
     wanted: list[Outcome] = [outcome(plain, *call) for call in calls]
     for what, g in (("jit outside", outside), ("jit inside", inside)):
@@ -74,6 +76,8 @@ def compiled_is_plain(
                 require_close(found.value, one.value, where)
             else:
                 require_alike(found, one, where)
+    for number, (call, one) in enumerate(zip(calls, wanted, strict=True)):
+        require_near(outcome(near, *call), one, f"not exact, call {number + 1}")
 
 
 def require_close(found: Any, wanted: Any, what: str) -> None:

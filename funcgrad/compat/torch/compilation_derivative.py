@@ -81,7 +81,7 @@ def _backward(tape: Tape, name: str, count: int, given: tuple[int, ...]) -> Stag
         return tuple(x is not None for x in found), [x for x in found if x is not None]
 
     names = [f"r{number + 1}" for number in range(count)] + [f"ct{at + 1}" for at in given]
-    return Inside(body, f"{name}_backward", names, Options(max_traces=MOST))
+    return Inside(body, f"{name}_backward", names, Options(max_traces=MOST, exact=True))
 
 
 def used_inputs(tape: Tape) -> tuple[bool, ...]:

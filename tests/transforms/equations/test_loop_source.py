@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import funcgrad as fg
 from funcgrad.compile.narrowing import narrowed
+from tests.jitting.alike import exact_jit
 from tests.transforms.control_programs import PROGRAMS, Ours, run
 from tests.transforms.equations.loop_cases import (
     CASES,
@@ -51,7 +52,7 @@ WAYS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_compiled_loops_compute_what_their_programs_do(case: Any, way: str) -> None:
     fun = WAYS[way](case)
-    jitted = fg.jit(fun, exact=True)
+    jitted = exact_jit(fun)
     first = jitted(W, XS, H)
     again = jitted(W, XS, H)
     assert "for " in jitted.source(W, XS, H)
@@ -62,7 +63,7 @@ def test_compiled_loops_compute_what_their_programs_do(case: Any, way: str) -> N
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_gradient_of_a_compiled_loop_is_that_of_the_loop(case: Any) -> None:
-    gradient = fg.grad(fg.jit(case), argnums=ALL)
+    gradient = fg.grad(exact_jit(case), argnums=ALL)
     for _ in range(2):
         for a, b in zip(gradient(W, XS, H), fg.grad(case, argnums=ALL)(W, XS, H), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
@@ -70,7 +71,7 @@ def test_a_gradient_of_a_compiled_loop_is_that_of_the_loop(case: Any) -> None:
 
 @pytest.mark.parametrize("case", [recurrent, gated, nested, counted])
 def test_a_batch_of_a_compiled_loop_is_that_of_the_loop(case: Any) -> None:
-    batch = fg.vmap(fg.jit(case), in_axes=(None, None, 0))
+    batch = fg.vmap(exact_jit(case), in_axes=(None, None, 0))
     for _ in range(2):
         np.testing.assert_allclose(
             batch(W, XS, HS), [case(W, XS, h) for h in HS], rtol=1e-12, atol=1e-13
@@ -83,7 +84,7 @@ def test_random_programs_with_loops_are_compiled(program: Any, seed: int) -> Non
     xs = np.random.default_rng(seed).uniform(-1.0, 1.0, (3, 3))
     f = lambda x: np.sum(np.sin(run(program, x, Ours)))
     for fun, args in ((f, xs), (fg.grad(f), xs), (fg.vmap(fg.grad(f)), [xs, xs / 2])):
-        jitted = fg.jit(fun, max_traces=64)
+        jitted = exact_jit(fun, max_traces=64)
         for x in args:
             np.testing.assert_allclose(jitted(x), fun(x), rtol=1e-9, atol=1e-12)
 
@@ -96,7 +97,7 @@ def test_the_source_is_a_loop_with_stacks_made_beforehand() -> None:
 
         return fg.scan(step, np.zeros(3), xs)[1]
 
-    jitted = fg.jit(f)
+    jitted = exact_jit(f)
     jitted(XS)
     lines = [line.split("#")[0].strip() for line in jitted.source(XS).splitlines()]
     assert "for k in range(5):" in lines
@@ -106,22 +107,24 @@ def test_the_source_is_a_loop_with_stacks_made_beforehand() -> None:
 
 
 def test_backwards_and_counted_loops_are_written_as_such() -> None:
-    jitted = fg.jit(lambda xs: fg.scan(lambda c, x: (c + x, None), np.zeros(3), xs, reverse=True))
+    jitted = exact_jit(
+        lambda xs: fg.scan(lambda c, x: (c + x, None), np.zeros(3), xs, reverse=True)
+    )
     jitted(XS)
     assert "in reversed(range(5)):" in jitted.source(XS)
-    counting = fg.jit(lambda x: fg.fori_loop(3, 7, lambda i, y: y * 2.0 + i, x))
+    counting = exact_jit(lambda x: fg.fori_loop(3, 7, lambda i, y: y * 2.0 + i, x))
     counting(H)
     assert "for i in range(3, 7):" in counting.source(H)
 
 
 def test_sums_of_cotangents_are_added_up_in_place() -> None:
-    jitted = fg.jit(fg.grad(recurrent))
+    jitted = exact_jit(fg.grad(recurrent))
     jitted(W, XS, H)
     assert " += " in jitted.source(W, XS, H)
 
 
 def test_what_is_the_same_in_all_steps_is_written_before_the_loop() -> None:
-    jitted = fg.jit(lambda w, xs: fg.map(lambda x: x * np.exp(w), xs))
+    jitted = exact_jit(lambda w, xs: fg.map(lambda x: x * np.exp(w), xs))
     jitted(H, XS)
     source = jitted.source(H, XS)
     assert source.index("np.exp") < source.index("for k")
@@ -132,7 +135,7 @@ def test_what_nothing_needs_is_not_computed() -> None:
         c, _ = fg.scan(lambda c, x: ((c[0] * x, np.cos(c[1])), np.arctan(x)), (H, H), xs)
         return c[0]
 
-    jitted = fg.jit(f)
+    jitted = exact_jit(f)
     expected = f(XS)
     for _ in range(2):
         np.testing.assert_array_equal(jitted(XS), expected)
@@ -164,7 +167,7 @@ def test_a_narrowed_loop_computes_the_results_that_are_left(used: tuple[int, ...
 
 def test_results_of_compiled_loops_are_nobody_elses_arrays() -> None:
     f = lambda h, xs: fg.scan(lambda c, x: ((c[1], c[0]), x), (h, h * 1.0), xs)
-    jitted = fg.jit(f)
+    jitted = exact_jit(f)
     for _ in range(3):
         (a, b), ys = jitted(H, XS)
         assert_same(((a, b), ys), f(H, XS))
@@ -175,14 +178,14 @@ def test_results_of_compiled_loops_are_nobody_elses_arrays() -> None:
 def test_carries_that_end_as_views_can_be_computed_with_in_place() -> None:
     step = lambda c, x: (np.broadcast_to(np.sum(c * x), (3,)), None)
     f = lambda h: fg.scan(step, h, XS)[0] * 2.0 + 1.0
-    jitted = fg.jit(f)
+    jitted = exact_jit(f)
     for _ in range(2):
         np.testing.assert_array_equal(jitted(H), f(H))
 
 
 def test_running_sums_do_not_change_what_they_begin_with() -> None:
     f = lambda h, xs: fg.scan(lambda c, x: (c + x, None), h, xs)[0]
-    jitted = fg.jit(f)
+    jitted = exact_jit(f)
     before = H.copy()
     for _ in range(3):
         np.testing.assert_array_equal(jitted(H, XS), f(H, XS))
@@ -191,7 +194,7 @@ def test_running_sums_do_not_change_what_they_begin_with() -> None:
 
 def test_arrays_of_the_closure_are_read_where_they_are() -> None:
     table = XS.copy()
-    jitted = fg.jit(lambda h: fg.scan(lambda c, x: (np.sin(c) * table[0] + x, None), h, XS)[0])
+    jitted = exact_jit(lambda h: fg.scan(lambda c, x: (np.sin(c) * table[0] + x, None), h, XS)[0])
     one, other = jitted(H), jitted(H)
     np.testing.assert_array_equal(one, other)
     table[0] = 2.0
@@ -204,7 +207,7 @@ def test_branches_on_values_in_the_body_are_right_on_every_call() -> None:
         step = lambda c, x: (c * 2.0 if np.sum(x) > 0 else c - x, None)
         return fg.scan(step, h, xs)[0]
 
-    jitted = fg.jit(f, max_traces=64)
+    jitted = exact_jit(f, max_traces=64)
     for seed in range(6):
         xs = np.random.default_rng(seed).normal(size=(3, 3))
         np.testing.assert_array_equal(jitted(H, xs), f(H, xs))
@@ -221,7 +224,7 @@ def test_choices_and_checkpoints_in_the_body_are_compiled() -> None:
         return np.sum(fg.scan(step, h, xs)[0])
 
     for fun in (f, fg.grad(f)):
-        jitted = fg.jit(fun)
+        jitted = exact_jit(fun)
         for h in HS:
             np.testing.assert_allclose(jitted(h, XS), fun(h, XS), rtol=1e-12)
 
@@ -237,7 +240,7 @@ def test_rules_of_the_user_are_not_called_by_compiled_loops() -> None:
     square.defvjp(lambda x: (x * x, x), lambda x, ct: (3.0 * x * ct,))
     f = lambda h: np.sum(fg.scan(lambda c, x: (np.sin(square(c)) + x, None), h, XS)[0])
     for fun in (f, fg.grad(f)):
-        jitted = fg.jit(fun)
+        jitted = exact_jit(fun)
         expected = jitted(H)
         count = len(calls)
         np.testing.assert_array_equal(jitted(H), expected)
@@ -253,13 +256,13 @@ def test_settings_for_floating_point_errors_hold_in_the_loop() -> None:
         return fg.scan(step, np.zeros(2), xs)[0]
 
     xs = np.array([[0.0, 1.0], [2.0, 0.0]])
-    jitted = fg.jit(f)
+    jitted = exact_jit(f)
     for _ in range(2):  # a warning is an error here
         np.testing.assert_array_equal(jitted(xs), [np.inf, np.inf])
 
 
 def test_threads_share_a_compiled_loop() -> None:
-    jitted = fg.jit(fg.grad(recurrent, argnums=ALL))
+    jitted = exact_jit(fg.grad(recurrent, argnums=ALL))
     expected = [jitted(W, XS * k, H) for k in range(4)]
     found: list[Any] = [None] * 4
 
@@ -277,8 +280,8 @@ def test_threads_share_a_compiled_loop() -> None:
 
 def test_the_memory_of_a_long_loop_is_that_of_its_stacks() -> None:
     xs = np.ones((1000, 1000))
-    f = fg.jit(lambda h, xs: np.sum(fg.scan(lambda c, x: (c * 0.5 + x, None), h, xs)[0]))
-    gradient = fg.jit(
+    f = exact_jit(lambda h, xs: np.sum(fg.scan(lambda c, x: (c * 0.5 + x, None), h, xs)[0]))
+    gradient = exact_jit(
         fg.grad(lambda h, xs: np.sum(fg.scan(lambda c, x: (np.sin(c) + x, None), h, xs)[0]))
     )
     h = np.ones(1000)
@@ -304,6 +307,6 @@ def test_a_written_module_with_loops_runs_without_funcgrad(case: Any, tmp_path: 
 
 
 def test_the_number_of_loops_is_seen_in_the_program() -> None:
-    jitted = fg.jit(fg.grad(gated))
+    jitted = exact_jit(fg.grad(gated))
     jitted(W, XS, H)
     assert len(loops(jitted.program(W, XS, H))) == 2

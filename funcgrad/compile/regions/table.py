@@ -1,0 +1,93 @@
+"""The passes over regions, and how they are applied to a tree of paths.
+
+They come after the passes of `funcgrad.compile.passes`, when it is known what is needed: a pass is
+given the equations between two guards and what is read after them, and returns equations that
+compute the same, some of them clusters.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from funcgrad.compile.regions.context import Context, Segment
+from funcgrad.compile.tree import Block, End, Fork
+from funcgrad.core.program import Equation, Guard, Program, Variable
+
+__all__ = ["REGIONS", "Region", "in_regions", "over_program", "over_segment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A pass over regions.
+
+    Attributes:
+        name: what it does.
+        run: `(segment, context) -> equations`. It obeys `context.exact`, and notes in
+            `context.decisions` what it has done and why.
+    """
+
+    name: str
+    run: Callable[[Segment, Context], Sequence[Equation]]
+
+
+REGIONS: tuple[Region, ...] = (
+    # GEMMS: products that do not depend on the step together (hoisting.py, stacking.py)
+    # SOFTMAX: fused softmax, logsumexp, cross-entropy (softmax.py)
+    # ROWS: X @ w ... X.T @ r in one pass over X (rows.py)
+    # SCALARS: tiny arrays as Python numbers (scalars.py)
+    # TILES: elementwise clusters in tiles (tiles.py)
+)
+"""All passes, in order."""
+
+
+def over_segment(
+    segment: Segment, context: Context, regions: Sequence[Region] | None = None
+) -> Sequence[Equation]:
+    """The equations of a segment after all passes."""
+    equations = segment.equations
+    for region in REGIONS if regions is None else regions:
+        if len(equations) > 1:
+            equations = region.run(Segment(equations, segment.needed), context)
+    return equations
+
+
+def in_regions(
+    block: Block, context: Context, regions: Sequence[Region] | None = None
+) -> tuple[Block, set[int]]:
+    """A tree of paths after the passes; and the variables that it reads."""
+    if isinstance(block.end, End):
+        needed = {o.number for o in block.end.outputs if isinstance(o, Variable)}
+        end: End | Fork = block.end
+    else:
+        needed = {block.end.guard.variable.number}
+        arms = []
+        for answer, arm in block.end.arms:
+            rewritten, read = in_regions(arm, context, regions)
+            needed |= read
+            arms.append((answer, rewritten))
+        end = Fork(block.end.guard, tuple(arms))
+    parts: list[Sequence[Equation | Guard]] = []
+    stop = len(block.items)
+    for position in range(len(block.items) - 1, -2, -1):
+        item = block.items[position] if position >= 0 else None
+        if isinstance(item, Equation):
+            continue
+        between = [e for e in block.items[position + 1 : stop] if isinstance(e, Equation)]
+        if between:
+            parts.append(over_segment(Segment(between, frozenset(needed)), context, regions))
+            for equation in between:
+                needed.update(o.number for o in equation.operands if isinstance(o, Variable))
+        if item is not None:
+            needed.add(item.variable.number)
+            parts.append((item,))
+        stop = position
+    items = tuple(item for part in reversed(parts) for item in part)
+    return Block(items, end), needed
+
+
+def over_program(
+    program: Program, context: Context, regions: Sequence[Region] | None = None
+) -> Program:
+    """A program after passes over regions: for their laws."""
+    block = Block(program.items, End(0, program.outputs))
+    items = in_regions(block, context, regions)[0].items
+    return Program(program.name, program.inputs, items, program.outputs)
