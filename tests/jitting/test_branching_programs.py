@@ -75,6 +75,8 @@ def test_branching_programs_are_right_in_every_call(seed: int, name: str):
         exact_jit(plain, max_traces=50),
         made(exact_jit(program, max_traces=50)),
         made(exact_jit(program, max_traces=2)),
+        fg.jit(plain, max_traces=50),
+        made(fg.jit(program, max_traces=50)),
     ]
     rng = np.random.default_rng(seed)
     points = [(rng.normal(size=3), rng.normal(size=3)) for _ in range(4)]

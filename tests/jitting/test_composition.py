@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import funcgrad as fg
-from tests.jitting.alike import exact_jit, outcome, require_alike, require_same
+from tests.jitting.alike import exact_jit, outcome, require_alike, require_near, require_same
 
 X = np.array([1.0, -2.0, 3.0])
 M = np.random.default_rng(0).normal(size=(3, 3))
@@ -30,6 +30,14 @@ def require_composed(made: Made, f: Function, calls: Sequence[Any] = CALLS) -> N
     for what, g in composed.items():
         for args, one in zip(calls, wanted, strict=True):
             require_alike(outcome(g, *args), one, what, dead=True)
+    near = {
+        "inside": made(fg.jit(f)),
+        "outside": fg.jit(made(f)),
+        "both": fg.jit(made(fg.jit(f))),
+    }
+    for what, g in near.items():
+        for args, one in zip(calls, wanted, strict=True):
+            require_near(outcome(g, *args), one, f"{what}, not exact")
 
 
 def along(f: Function) -> Function:

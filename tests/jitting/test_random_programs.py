@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import funcgrad as fg
 from funcgrad.testing.programs import GeneratedProgram
 from funcgrad.testing.strategies import programs
-from tests.jitting.alike import exact_jit, outcome, require_alike
+from tests.jitting.alike import exact_jit, outcome, require_alike, require_near
 from tests.jitting.wild import Wild, compose
 
 Arrays = tuple[Any, ...]
@@ -89,6 +89,9 @@ def test_smooth_programs_are_compiled_to_the_last_bit(name: str, dtype: Any, dat
             require_alike(
                 outcome(g, *xs), outcome(plain, *xs), what, dead=True, ulps=ROUNDED.get(name, 0)
             )
+    for what, g in (("inside", made(fg.jit(f), inputs)), ("outside", fg.jit(plain))):
+        for xs in (inputs, inputs, halved(inputs), fortran):
+            require_near(outcome(g, *xs), outcome(plain, *xs), f"{what}, not exact")
 
 
 @settings(max_examples=25, phases=[Phase.explicit, Phase.generate])

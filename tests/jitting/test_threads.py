@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import funcgrad as fg
-from tests.jitting.alike import exact_jit, require_same
+from tests.jitting.alike import ULPS, exact_jit, require_same
 
 THREADS = 8
 DATA = [
@@ -58,6 +58,7 @@ def total(x: Any, bound: Any) -> Any:
     return np.sum(walk(x, bound)[0] ** 2)
 
 
+@pytest.mark.parametrize(("jit", "ulps"), [(exact_jit, 0), (fg.jit, ULPS)], ids=["exact", "near"])
 @pytest.mark.parametrize(
     ("f", "transform"),
     [
@@ -68,18 +69,20 @@ def total(x: Any, bound: Any) -> Any:
     ],
     ids=["call", "grad", "jvp", "vmap"],
 )
-def test_one_function_is_recorded_and_called_by_many_threads(f: Any, transform: Any):
+def test_one_function_is_recorded_and_called_by_many_threads(
+    f: Any, transform: Any, jit: Any, ulps: int
+):
     if f is total and transform is not fg.value_and_grad:
         wanted = [f(x * 2, b) for x, b in DATA]
-        compiled = exact_jit(f, max_traces=100)
+        compiled = jit(f, max_traces=100)
         shared = lambda x, b: compiled(x * 2, b)
     else:
-        plain, shared = transform(f), transform(exact_jit(f, max_traces=100))
+        plain, shared = transform(f), transform(jit(f, max_traces=100))
         wanted = [plain(*data) for data in DATA]
 
     def work(number: int) -> None:
         for place in np.random.default_rng(number).permutation(len(DATA)):
-            require_same(shared(*DATA[place]), wanted[place])
+            require_same(shared(*DATA[place]), wanted[place], ulps=ulps)
 
     in_threads(work)
 
