@@ -13,6 +13,7 @@ from typing import overload
 from funcgrad.compile.passes.algebra import ALGEBRA, SIGNS
 from funcgrad.compile.passes.broadcasting import BROADCASTING
 from funcgrad.compile.passes.dead import without_dead_code
+from funcgrad.compile.passes.diagonals import DIAGONALS
 from funcgrad.compile.passes.fast_math import FAST_MATH
 from funcgrad.compile.passes.folding import FOLDING
 from funcgrad.compile.passes.masks import MASKS
@@ -57,6 +58,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("known masks", MASKS),
     Pass("sums of parts", PLACING),
     Pass("identities of real numbers", FAST_MATH, exact=False, fast_math_only=True),
+    Pass("diagonal matrices", DIAGONALS, exact=False),
     Pass("constants", FOLDING),
     Pass("common subexpressions", MERGING),
     Pass("dead code", None),

@@ -101,10 +101,10 @@ def test_a_rewrite_saves_what_it_says_and_changes_no_bit(rewrite: Rewrite):
     for dtype in rewrite.dtypes:
         for x in points(dtype):
             program = recorded(lambda x: rewrite.f(np.sqrt(x)), x)
-            after, _ = optimised(program)
+            after, _ = optimised(program, exact=True)
             require_same(program, after, [x])
             whole = everything(program)
-            require_same(whole, optimised(whole)[0], [x])
+            require_same(whole, optimised(whole, exact=True)[0], [x])
             if is_plain(x):
                 assert names(program).count("sqrt") == 1
                 assert (len(program.equations), len(after.equations)) == (
@@ -135,7 +135,7 @@ KEPT = [
 def test_what_would_change_a_bit_is_left_alone(what: str, f: Callable[..., Any], dtype: Any):
     x = next(points(dtype))
     program = recorded(lambda x: f(np.sqrt(x)), x)
-    after, _ = optimised(program)
+    after, _ = optimised(program, exact=True)
     kept = [name for name in names(program) if name != "index"]
     assert [name for name in names(after) if name not in ("reshape", "index")] == kept, what
     require_same(program, after, [x])
@@ -146,22 +146,24 @@ def test_an_input_that_may_have_gaps_in_memory_is_not_taken_for_its_product_with
     rng = np.random.default_rng(0)
     wide = rng.normal(size=(40, 80))
     program = recorded(lambda x: np.sum(x * 1.0), wide[:, ::2])
-    require_same(program, optimised(program)[0], [wide[:, ::2]])
-    assert "multiply" in names(optimised(program)[0])
+    require_same(program, optimised(program, exact=True)[0], [wide[:, ::2]])
+    assert "multiply" in names(optimised(program, exact=True)[0])
 
 
 def test_a_full_array_decides_on_the_order_in_memory_and_stays_where_it_does():
     rng = np.random.default_rng(0)
     ones = np.ones((30, 40))
     program = recorded(lambda x: np.sum(np.sin(ones * x)), rng.normal(size=(40, 30)).T)
-    require_same(program, optimised(program)[0], [rng.normal(size=(40, 30)).T])
+    require_same(program, optimised(program, exact=True)[0], [rng.normal(size=(40, 30)).T])
 
 
 def test_a_full_array_of_ones_decides_on_the_order_in_memory_too():
     rng = np.random.default_rng(0)
     ones = np.ones((30, 40))
     program = recorded(lambda x: np.sum(ones * np.sin(x)), rng.normal(size=(40, 30)).T)
-    require_same(everything(program), forward(everything(program))[0], [program_point(rng)])
+    require_same(
+        everything(program), forward(everything(program), exact=True)[0], [program_point(rng)]
+    )
 
 
 def program_point(rng: np.random.Generator) -> Any:
@@ -173,14 +175,14 @@ def test_a_sign_stays_where_its_array_decides_on_the_order_in_memory():
     row = rng.normal(size=40)
     args = [program_point(rng), row]
     program = everything(recorded(lambda x, v: np.sin(x) + -np.broadcast_to(v, x.shape), *args))
-    require_same(program, forward(program)[0], args)
-    assert "subtract" not in names(forward(program)[0])
+    require_same(program, forward(program, exact=True)[0], args)
+    assert "subtract" not in names(forward(program, exact=True)[0])
 
 
 def test_a_full_array_beside_a_product_of_matrices_becomes_a_number():
     a = np.linspace(-1, 1, 12).reshape(3, 4)
     program = recorded(lambda x: np.full((3, 3), 2.0) * (x @ x.T), a)
-    after, _ = optimised(program)
+    after, _ = optimised(program, exact=True)
     (product,) = (e for e in after.equations if e.primitive.name == "multiply")
     assert Constant(np.float64(2.0)) in product.operands
     require_same(program, after, [a])
@@ -194,7 +196,7 @@ def test_cotangents_of_parts_of_one_array_are_laid_into_the_same_zeros():
     program = recorded(fg.grad(f), x)
     second = recorded(lambda x, v: fg.jvp(fg.grad(f), (x,), (v,))[1], x, x)
     for one, args in ((program, [x]), (second, [x, x])):
-        after, _ = optimised(one)
+        after, _ = optimised(one, exact=True)
         assert names(after).count("unindex") == 1
         require_same(one, after, args)
 
@@ -213,7 +215,7 @@ def test_two_lists_of_parts_are_not_one():
 
     x = rng.normal(size=50)
     program = recorded(f, x)
-    after, _ = optimised(program)
+    after, _ = optimised(program, exact=True)
     require_same(program, after, [x])
     assert names(program).count("unindex") == names(after).count("unindex") + 2 == 4
 
@@ -221,7 +223,7 @@ def test_two_lists_of_parts_are_not_one():
 def test_there_and_back_between_precisions_is_left_out():
     x = next(points(np.float32))
     program = recorded(lambda x: np.sqrt(x).astype(np.float64).astype(np.float32) * 2, x)
-    after, _ = optimised(program)
+    after, _ = optimised(program, exact=True)
     assert names(after) == ["sqrt", "multiply"]
     require_same(program, after, [x])
 
@@ -229,7 +231,7 @@ def test_there_and_back_between_precisions_is_left_out():
 def test_a_loss_of_precision_stays():
     x = next(points(np.float64))
     program = recorded(lambda x: np.sqrt(x).astype(np.float32).astype(np.float64) * 2, x)
-    assert names(optimised(program)[0]).count("astype") == 2
+    assert names(optimised(program, exact=True)[0]).count("astype") == 2
 
 
 @pytest.mark.parametrize(
@@ -251,7 +253,7 @@ def test_a_loss_of_precision_stays():
 def test_a_part_of_a_part_is_one_part(first: Any, second: Any):
     x = np.arange(42.0).reshape(6, 7)
     program = recorded(lambda x: x[first][second], x)
-    after, _ = optimised(program)
+    after, _ = optimised(program, exact=True)
     require_same(program, after, [x])
     if x[first].size:
         assert len(after.equations) < len(program.equations)
@@ -277,13 +279,13 @@ def test_reshapes_in_a_row_keep_values_and_memory(
     x = {"F": np.asfortranarray(x), "gaps": np.repeat(x, 2, axis=1)[:, ::2]}.get(order, x)
     f = (lambda x: -x) if order == "fresh" else (lambda x: x)
     program = everything(recorded(lambda x: f(x).reshape(first).reshape(second), x))
-    require_same(program, forward(program)[0], [x])
+    require_same(program, forward(program, exact=True)[0], [x])
 
 
 def test_a_reshape_that_straightens_a_flipped_axis_of_one_stays():
     x = np.linspace(1.0, 2.0, 3).reshape(3, 1)
     program = everything(recorded(lambda x: x[:, ::-1].reshape(1, 3, 1).reshape(3, 1), x))
-    require_same(program, forward(program)[0], [x])
+    require_same(program, forward(program, exact=True)[0], [x])
 
 
 @pytest.mark.parametrize("x", [2.0, 3, True, -0.0, float("nan"), 2 + 1j], ids=repr)
@@ -297,8 +299,8 @@ def test_python_numbers_stay_weak(x: Any):
         return np.negative(-x) * half, -x + x, +x
 
     program = recorded(f if x is True else lambda x: (f(x), g(x)), x)
-    require_same(program, optimised(program)[0], [x])
-    require_same(everything(program), optimised(everything(program))[0], [x])
+    require_same(program, optimised(program, exact=True)[0], [x])
+    require_same(everything(program), optimised(everything(program), exact=True)[0], [x])
 
 
 def test_equal_numbers_of_different_types_and_signs_are_told_apart():
@@ -308,7 +310,7 @@ def test_equal_numbers_of_different_types_and_signs_are_told_apart():
 
     for x in (np.arange(3), np.arange(3, dtype=np.float32), np.array([True, False, True])):
         program = recorded(f, x)
-        require_same(program, optimised(program)[0], [x])
+        require_same(program, optimised(program, exact=True)[0], [x])
 
 
 def test_fast_math_takes_identities_of_real_numbers():
