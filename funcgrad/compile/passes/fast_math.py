@@ -1,7 +1,10 @@
-"""Identities of the real numbers that rounding, -0.0, inf or nan break: only with `fast_math`.
+"""Identities of the real numbers that rounding, -0.0, inf or nan break.
+
+    x + 0                          x, also where x is -0.0
+
+The others are taken only with `fast_math`:
 
     x · 0                          0, also where x is inf or nan
-    x + 0                          x, also where x is -0.0
     x / c                          x · (1/c)
     (x · c) · d   (x · c) / d      x · (c · d)   x · (c / d)       (x + c) + d     x + (c + d)
     x ** n, n = 3 … 8              products of squares
@@ -20,7 +23,7 @@ import numpy as np
 from funcgrad.compile.passes.sweep import Found, Operand, Rules, Sweep, literal, remade
 from funcgrad.core.program import Constant, Equation, Variable
 
-__all__ = ["FAST_MATH"]
+__all__ = ["FAST_MATH", "ZEROS"]
 
 _INVERSES = {"exp": "log", "log": "exp", "expm1": "log1p", "log1p": "expm1"}
 
@@ -41,12 +44,19 @@ def _with_zero(sweep: Sweep, equation: Equation) -> Found:
     found = _sorted(sweep, equation)
     if found is None or found[1] != 0:
         return None
-    x, _, in_order = found
+    _, _, in_order = found
     name, result = equation.primitive.name, equation.results[0]
     if name == "multiply" or (name == "divide" and not in_order):
         sweep.known[result.number] = 0.0 if result.weak else result.dtype.type(0)
+    return None
+
+
+def _plus_zero(sweep: Sweep, equation: Equation) -> Found:
+    found = _sorted(sweep, equation)
+    if found is None or found[1] != 0:
         return None
-    if name == "add" or (name == "subtract" and in_order):
+    x, _, in_order = found
+    if equation.primitive.name == "add" or in_order:
         return sweep.stands_for(x, equation)
     return None
 
@@ -157,16 +167,21 @@ def _still_zero(sweep: Sweep, equation: Equation) -> Found:
 
 _LINEAR = ("broadcast_to", "index", "mean", "negative", "reshape", "sum", "transpose", "unindex")
 
-FAST_MATH: Rules = {
+ZEROS: Rules = {
     **dict.fromkeys(_LINEAR, (_still_zero,)),
+    "add": (_plus_zero,),
+    "subtract": (_plus_zero,),
+}
+"""What changes no more than the signs of zeros."""
+
+FAST_MATH: Rules = {
     "multiply": (_with_zero, _numbers_together),
     "divide": (_with_zero, _by_number),
-    "add": (_with_zero, _numbers_together),
-    "subtract": (_with_zero,),
+    "add": (_numbers_together,),
     "power": (_power,),
     "log": (_inverse,),
     "exp": (_inverse,),
     "log1p": (_inverse,),
     "expm1": (_inverse,),
-    "sum": (_still_zero, _sum_of_copies),
+    "sum": (_sum_of_copies,),
 }

@@ -14,7 +14,7 @@ from funcgrad.compile.passes.algebra import ALGEBRA, SIGNS
 from funcgrad.compile.passes.broadcasting import BROADCASTING
 from funcgrad.compile.passes.dead import without_dead_code
 from funcgrad.compile.passes.diagonals import DIAGONALS
-from funcgrad.compile.passes.fast_math import FAST_MATH
+from funcgrad.compile.passes.fast_math import FAST_MATH, ZEROS
 from funcgrad.compile.passes.folding import FOLDING
 from funcgrad.compile.passes.masks import MASKS
 from funcgrad.compile.passes.merging import MERGING
@@ -57,6 +57,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("signs", SIGNS),
     Pass("known masks", MASKS),
     Pass("sums of parts", PLACING),
+    Pass("sums with zeros", ZEROS, exact=False),
     Pass("identities of real numbers", FAST_MATH, exact=False, fast_math_only=True),
     Pass("diagonal matrices", DIAGONALS, exact=False),
     Pass("constants", FOLDING),

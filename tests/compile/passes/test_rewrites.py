@@ -336,3 +336,17 @@ def test_fast_math_takes_identities_of_real_numbers():
         assert (len(program.equations) - 1, len(fast.equations) - 1) == (before, after), fast
         np.testing.assert_allclose(fast.evaluate(x)[0], program.evaluate(x)[0], rtol=1e-14)
         assert len({v.number for e in fast.equations for v in e.results}) == len(fast.equations)
+
+
+def test_sums_with_zeros_are_left_out_unless_results_are_to_be_exact():
+    held = fg.custom_vjp(lambda x, y: (x, y))
+    held.defvjp(lambda x, y: ((x, y), None), lambda _, cts: cts)  # a zero for each unused result
+    program = recorded(fg.grad(lambda x: np.sum(held(np.sin(x), x)[0] ** 2)), np.ones(3))
+    after, exact = optimised(program)[0], optimised(program, exact=True)[0]
+    assert names(after).count("add") < names(exact).count("add")
+    require_same(program, exact, [np.linspace(-1, 1, 3)])
+    (found,), (wanted,) = after.evaluate(np.ones(3)), program.evaluate(np.ones(3))
+    np.testing.assert_array_equal(found, wanted)
+    plus = recorded(lambda x: np.sqrt(x) + 0.0, np.ones(3))
+    assert names(optimised(plus)[0]) == ["sqrt"]
+    assert names(optimised(plus, exact=True)[0]) == ["sqrt", "add"]
