@@ -122,9 +122,18 @@ def dispatcher(
     closure: Closure,
     entries: Sequence[Entry],
     slow: Callable[..., Any],
+    failed: Callable[..., Any],
     hit: Callable[[], int],
 ) -> Callable[..., Any]:
-    """A function of the arguments that calls what is compiled for them, or `slow`."""
+    """A function of the arguments that calls what is compiled for them.
+
+    Args:
+        closure: what the function reads.
+        entries: the kinds of arguments that are known.
+        slow: is called for others.
+        failed: is called where compiled code raised.
+        hit: counts calls.
+    """
     if not entries:
         return slow
     namespace: dict[str, Any] = {
@@ -135,6 +144,7 @@ def dispatcher(
         "__name__": __name__,
         "same_static": same_static,
         "told_apart": told_apart,
+        "failed": failed,
         "slow": slow,
     }
     lines = ["def dispatch(*args):"]
@@ -156,7 +166,7 @@ def dispatcher(
             "            try:",
             f"                out = run{number}({leaves})",
             "            except Exception:",
-            "                return slow(*args)",
+            "                return failed(*args)",
             "            if out is not MISSED:",
             "                hit()",
             "                return out",

@@ -164,8 +164,14 @@ class Jitted(Wrapper):
     def _slow(self, *args: Any) -> Any:
         return self._general(args, {})
 
-    def _general(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The way of a call that the dispatcher does not know."""
+    def _failed(self, *args: Any) -> Any:
+        """What compiled code raised may be caught by the function, or it may tell more."""
+        return self._general(args, {}, compiled=False)
+
+    def _general(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], *, compiled: bool = True
+    ) -> Any:
+        """The way of a call that the dispatcher does not know, or where compiled code raised."""
         statics, dynamic = self._split(args, kwargs)
         leaves, structure = tree.flatten(dynamic)
         traced = any(isinstance(leaf, Tracer) for leaf in leaves)
@@ -185,7 +191,7 @@ class Jitted(Wrapper):
             if traced:
                 static, values = apply(staged, leaves)
                 return tree.unflatten(static, values)
-            out = staged.call(leaves)
+            out = staged.call(leaves) if compiled else staged.asked(leaves)
         except (FuncgradError, AttributeError, TypeError, ValueError):
             if not state.closure.can_freeze or self._frozen:
                 raise
@@ -327,7 +333,8 @@ class Jitted(Wrapper):
                     self._renew(state)
 
     def _renew(self, state: _State) -> None:
-        self._fast = dispatcher(state.closure, state.entries, self._slow, self._hits.__next__)
+        slow, failed, hit = self._slow, self._failed, self._hits.__next__
+        self._fast = dispatcher(state.closure, state.entries, slow, failed, hit)
 
     # what users ask ---------------------------------------------------------------------------
     def _unit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Call, Unit]:

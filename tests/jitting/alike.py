@@ -81,7 +81,9 @@ def _kind(x: Any) -> type:
 
 
 def _close(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], ulps: int) -> bool:
-    eps = float(np.finfo(y.dtype).eps) if y.dtype.kind in "fc" else 0.0
+    if y.dtype.kind not in "fc":
+        return _equal(x, y)
+    eps = float(np.finfo(y.dtype).eps)
     scale = float(np.max(np.abs(y), initial=0.0, where=np.isfinite(y)))
     return bool(np.allclose(x, y, rtol=ulps * eps, atol=ulps * eps * scale, equal_nan=True))
 

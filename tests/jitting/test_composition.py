@@ -317,3 +317,21 @@ def test_steps_of_training():
         found, wanted = compiled(found, X), step(wanted, X)
         require_same(found, wanted)
     assert compiled.cache_info().recordings == 1
+
+
+def test_compiled_code_that_raises_runs_once():
+    calls = []
+
+    def host(x: Any) -> Any:
+        calls.append(float(x))
+        if x > 2:
+            raise ValueError("too large")
+        return x
+
+    f = fg.jit(lambda x: fg.pure_callback(host, np.zeros(()), x) + 1)
+    f(1.0), f(1.0)
+    calls.clear()
+    with pytest.raises(ValueError, match="too large"):
+        f(3.0)
+    assert calls == [3.0, 3.0]  # the compiled function, and then the function itself, which tells
+    assert f(1.0) == 2.0

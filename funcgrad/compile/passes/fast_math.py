@@ -159,9 +159,9 @@ def _sum_of_copies(sweep: Sweep, equation: Equation) -> Found:
 
 
 def _still_zero(sweep: Sweep, equation: Equation) -> Found:
-    known = sweep.number(equation.operands[0])
-    if known is not None and known == 0:
-        sweep.known[equation.results[0].number] = known
+    known = [sweep.number(operand) for operand in equation.operands]
+    if all(number is not None and number == 0 for number in known):
+        sweep.known[equation.results[0].number] = known[0]
     return None
 
 

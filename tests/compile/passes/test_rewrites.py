@@ -350,3 +350,14 @@ def test_sums_with_zeros_are_left_out_unless_results_are_to_be_exact():
     plus = recorded(lambda x: np.sqrt(x) + 0.0, np.ones(3))
     assert names(optimised(plus)[0]) == ["sqrt"]
     assert names(optimised(plus, exact=True)[0]) == ["sqrt", "add"]
+
+
+def test_zeros_laid_beside_other_parts_are_no_zero():
+    """Several parts are laid into zeros; the first one being zero says nothing of the others."""
+    f = lambda x: np.sum(x @ np.roll(x, 1)) + x[0]
+    x, v = np.array([1.0, 2.0, 3.0]), np.array([0.5, 2.0, 3.0])
+    program = recorded(lambda x, v: fg.hvp(f, (x,), (v,)), x, v)
+    assert "unindex" in names(program)
+    for fast_math in (False, True):
+        (found,) = optimised(program, fast_math=fast_math)[0].evaluate(x, v)
+        np.testing.assert_array_equal(found, [5.0, 3.5, 2.5])
