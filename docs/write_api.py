@@ -23,6 +23,7 @@ MODULES = {
     "funcgrad.numpy": "NumPy's functions for plain and traced arrays, with the least overhead.",
     "funcgrad.nn": "Functions of neural networks, stable at large arguments.",
     "funcgrad.random": "Random numbers as functions of keys, with derivatives.",
+    "funcgrad.sparse": "Jacobians and Hessians that are sparse.",
     "funcgrad.tree": "Pytrees: nested containers of arrays.",
     "funcgrad.testing": "Checks of derivatives, for the rules of users too.",
     "funcgrad.errors": "What is raised, one class a mistake.",

@@ -47,6 +47,12 @@ if TYPE_CHECKING:
     from funcgrad.drawing.programs import draw
     from funcgrad.jitting.export import to_source
     from funcgrad.jitting.jitted import jit
+    from funcgrad.sparse.derivatives import (
+        hessian_sparsity,
+        jacobian_sparsity,
+        sparse_hessian,
+        sparse_jacobian,
+    )
     from funcgrad.transforms.memory import memory_report, print_saved_residuals
 
 __version__ = "0.1.0"
@@ -75,9 +81,11 @@ __all__ = [
     "fori_loop",
     "grad",
     "hessian",
+    "hessian_sparsity",
     "hvp",
     "jacfwd",
     "jacobian",
+    "jacobian_sparsity",
     "jacrev",
     "jit",
     "jvp",
@@ -100,6 +108,8 @@ __all__ = [
     "remat",
     "scan",
     "sequential_vmap",
+    "sparse_hessian",
+    "sparse_jacobian",
     "stop_gradient",
     "switch",
     "to_source",
@@ -112,9 +122,13 @@ __all__ = [
 
 _LATE = {
     "draw": "funcgrad.drawing.programs",
+    "hessian_sparsity": "funcgrad.sparse.derivatives",
+    "jacobian_sparsity": "funcgrad.sparse.derivatives",
     "jit": "funcgrad.jitting.jitted",
     "memory_report": "funcgrad.transforms.memory",
     "print_saved_residuals": "funcgrad.transforms.memory",
+    "sparse_hessian": "funcgrad.sparse.derivatives",
+    "sparse_jacobian": "funcgrad.sparse.derivatives",
     "to_source": "funcgrad.jitting.export",
 }
 """What is imported when it is first asked for, so that programs without it start sooner."""

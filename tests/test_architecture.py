@@ -59,6 +59,7 @@ THIRD_PARTY: dict[str, str] = {
     "numpy": "funcgrad",
     "typing_extensions": "funcgrad",
     "hypothesis": "funcgrad.testing.strategies",
+    "numba": "funcgrad.compile.regions.numba_backend",
     "safetensors": "funcgrad.compat.torch.files.tensors",
 }
 
@@ -69,6 +70,9 @@ MUTABLE_STATE: dict[str, str] = {
     "funcgrad.core.protocols.DISPATCH": "NumPy's callables, filled by funcgrad.primitives likewise",
     "funcgrad.interpreters.series.RULES": "rules for series, filled by funcgrad.primitives",
     "funcgrad.tree.registry.KINDS": "containers, filled by users through tree.register_node",
+    "funcgrad.compile.regions.tiles_threads.IDLE": "workers for tiles, waiting; none after a fork",
+    "funcgrad.compile.regions.tiles_threads._started": "all workers, held so that they go on",
+    "funcgrad.compile.scratch._POOLS": "memory kept between calls, held weakly by its users",
     "funcgrad.compat.torch.state.STATE": "PyTorch's modes, one set a thread",
     "funcgrad.compat.torch.state.SETTINGS": "set_default_dtype and its like, as in PyTorch",
     "funcgrad.compat.torch.formatting.OPTIONS": "set_printoptions, one setting for the process",

@@ -25,7 +25,7 @@ PAIRS = [
     pytest.param(workload, contender, id=f"{workload.name}-{contender}")
     for workload in WORKLOADS.values()
     for contender in OWN
-    if CONTENDERS[contender].takes(workload)
+    if CONTENDERS[contender].is_installed and CONTENDERS[contender].takes(workload)
 ]
 
 
@@ -116,7 +116,7 @@ def test_the_report_divides_times_by_those_of_the_compiled_function() -> None:
             "torch eager": Timing(samples=[18.0, 18.0]),
         }
     }
-    row = "| W1 | 2 s | - | 1.75 | met | 9 | 8 (18) | met | - | 1.2 (2.5) | - | - | - | - |"
+    row = "| W1 | 2 s | - | 1.75 | met | 9 | 18 | missed | - | 2.5 | - | - | 45 | - |"
     assert row in compiled(measured)
     assert row in ratios(measured)
 
@@ -137,7 +137,7 @@ def test_a_compiled_gradient_has_the_bits_of_the_plain_one(name: str) -> None:
     workload = WORKLOADS[name]
     data = workload.small()
     fun = derivative(workload, data)
-    jitted = fg.jit(fun)
+    jitted = fg.jit(fun, exact=True)
     expected = fg.tree.leaves(fun(*data.arguments))
     for _ in range(2):
         results = fg.tree.leaves(jitted(*data.arguments))
@@ -171,13 +171,20 @@ def _calls_of(work: Callable[[], Any]) -> int:
     return next(count)
 
 
-def test_compilation_takes_as_many_steps_for_the_last_operation_as_for_the_first() -> None:
-    x = np.linspace(0.1, 1.0, 10)
+@pytest.mark.parametrize(
+    ("size", "most"),
+    # Arrays of ten are unrolled: an expression is written for every element.
+    [(10, 400), (100, 280)],
+)
+def test_compilation_takes_as_many_steps_for_the_last_operation_as_for_the_first(
+    size: int, most: int
+) -> None:
+    x = np.linspace(0.1, 1.0, size)
     steps = {n: _calls_of(lambda n=n: fg.jit(_chain(n))(x)) for n in (4, 40, 80, 160)}
     first, later = (steps[80] - steps[40]) / 40, (steps[160] - steps[80]) / 80
     assert later <= 1.01 * first
     # For the 7 operations that a step of the chain records; JAX calls thousands for each.
-    assert later <= 7 * 240
+    assert later <= 7 * most
 
 
 @pytest.mark.parametrize("case", jit_dispatch.CASES, ids=lambda case: case.title)

@@ -10,11 +10,15 @@ import numpy as np
 from funcgrad.compile.regions.context import Decision
 from funcgrad.compile.regions.table import in_regions
 from funcgrad.compile.schedule import CONSTANTS, Plan, planned
+from funcgrad.compile.scratch import Rooms, shared_pool
 from funcgrad.compile.tree import Block, End, Fork, joined
 from funcgrad.compile.writer import Writer
 from funcgrad.core.program import Constant, Equation, Guard, Program
 
 __all__ = ["Emitted", "emit"]
+
+_NAMES = 12
+"""So many arrays in scratch memory are named in one line."""
 
 Return = Callable[[int, Sequence[str]], str]
 """`(number of the path, names of its outputs) -> what the function returns`."""
@@ -37,22 +41,29 @@ class Emitted:
 
     Attributes:
         name: its name.
-        lines: its text.
+        rows: its text, in lines with their ends.
         statements: number of equations written.
         reused: number of results written into memory of earlier ones.
         decisions: of the passes over regions.
+        scratch: bytes of memory that is kept between calls.
     """
 
     name: str
-    lines: tuple[str, ...]
+    rows: tuple[str, ...]
     statements: int
     reused: int
     decisions: tuple[Decision, ...] = ()
+    scratch: int = 0
 
     @property
     def text(self) -> str:
         """The text as one string."""
-        return "\n".join(self.lines) + "\n"
+        return "".join(self.rows)
+
+    @property
+    def lines(self) -> list[str]:
+        """The text, in lines without their ends."""
+        return [row.removesuffix("\n") for row in self.rows]
 
 
 def emit(
@@ -63,6 +74,7 @@ def emit(
     missed: Callable[[Guard], str],
     docstring: str = "",
     owned: Callable[[int], int | None] = lambda _path: None,
+    ordered: Sequence[bool] = (),
 ) -> Emitted:
     """Write a function that goes the way through the guards that its arguments ask for.
 
@@ -75,22 +87,33 @@ def emit(
         docstring: lines of text.
         owned: gives for a path how many of its outputs, the first ones, are memory of their own;
             `None`: all of them.
+        ordered: for each input whether it is taken to be in C order, see `planned`.
     """
     tree = joined(paths)
     context = writer.context
     if context is not None:
         tree, _ = in_regions(tree, context)
     inputs = paths[0].inputs
-    plan = planned(tree, inputs, writer.takes_out, writer.smallest)
+    places = writer.places
+    in_order = frozenset(v.number for v, flag in zip(inputs, ordered, strict=False) if flag)
+    begin = None if places is None else places.begin
+    plan = planned(tree, inputs, writer.takes_out, writer.smallest, in_order, begin)
+    if places is not None:
+        places.begin = plan.end
     env = {variable.number: writer.fresh(variable.name) for variable in inputs}
     emitter = _Emitter(writer, plan, CONSTANTS.union(env), returned, missed, owned)
     writer.line(f"def {name}({', '.join(env.values())}):")
     with writer.indented():
         for line in docstring.splitlines():
             writer.line(line)
+        start = len(writer.lines)
         emitter.block(tree, env)
+        emitter.scratch(start)
     decisions = () if context is None else tuple(context.decisions)
-    return Emitted(name, tuple(writer.lines), emitter.statements, plan.reused, decisions)
+    scratch = 0 if places is None else places.end
+    rows = tuple(f"{line}\n" for line in writer.lines)
+    writer.lines.clear()
+    return Emitted(name, rows, emitter.statements, plan.reused, decisions, scratch)
 
 
 class _Emitter:
@@ -112,6 +135,7 @@ class _Emitter:
         self.missed = missed
         self.owned = owned
         self.statements = 0
+        self._leaves: list[int] = []  # the lines before which scratch memory is given back
 
     def block(self, block: Block, env: dict[int, str]) -> None:
         """Write the equations, and then the arms: the longest one without further indentation."""
@@ -128,6 +152,35 @@ class _Emitter:
                 return
             block = self._fork(block.end, env)
 
+    def scratch(self, start: int) -> None:
+        """Take scratch memory where the body starts, and give it back wherever it is left."""
+        writer = self.writer
+        places = writer.places
+        if places is None or not places.rooms:
+            return
+        rooms: Any = Rooms(list(places.rooms), places.end, shared_pool())
+        name = writer.scope.helper(rooms, "rooms")
+        scratch = writer.fresh("scratch")
+        lines = writer.lines
+        for place in reversed(self._leaves):
+            pad = lines[place][: -len(lines[place].lstrip())]
+            lines.insert(place, f"{pad}{name}.give({scratch})")
+        body = lines[start:]
+        del lines[start:]
+        writer.line(f"{scratch} = {name}.take()")
+        names = list(places.rooms.values())
+        for first in range(0, len(names), _NAMES):
+            some = names[first : first + _NAMES]
+            part = "" if len(names) <= _NAMES else f"[{first}:{first + len(some)}]"
+            comma = "," if len(some) == 1 else ""
+            writer.line(f"{', '.join(some)}{comma} = {scratch}.views[{name}]{part}")
+        lines += body
+
+    def _leave(self, text: str) -> None:
+        """Write a statement that leaves the function."""
+        self._leaves.append(len(self.writer.lines))
+        self.writer.line(text)
+
     def _equations(self, items: Sequence[Equation | Guard], env: dict[int, str]) -> None:
         equations = [item for item in items if isinstance(item, Equation)]
         self.writer.equations(equations, env, self.plan, self.given)
@@ -138,7 +191,7 @@ class _Emitter:
         asked = _ASKED[guard.kind].format(env[guard.variable.number])
         self.writer.line(f"if {_fails(asked, guard.answer)}:", guard.origin)
         with self.writer.indented():
-            self.writer.line(self.missed(guard))
+            self._leave(self.missed(guard))
 
     def _fork(self, fork: Fork, env: dict[int, str]) -> Block:
         """Write the question and all arms but the last; that one is returned."""
@@ -158,7 +211,7 @@ class _Emitter:
         if guard.kind != "bool":
             writer.line(f"if {_fails(asked, value)}:", guard.origin)
             with writer.indented():
-                writer.line(self.missed(guard))
+                self._leave(self.missed(guard))
         return last
 
     def _return(self, end: End, env: dict[int, str]) -> None:
@@ -179,7 +232,7 @@ class _Emitter:
                     text += '.copy("K")' if len(output.shape) > 1 else ".copy()"
                 seen |= roots
             names.append(text)
-        self.writer.line(f"return {self.returned(end.path, names)}")
+        self._leave(f"return {self.returned(end.path, names)}")
 
 
 def _length(block: Block) -> int:

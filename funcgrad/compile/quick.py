@@ -68,22 +68,33 @@ def select(mask: Any, x: Any, y: Any, out: Any = None) -> Any:
     return out
 
 
-def keep(mask: Any, x: Any) -> Any:
-    """`np.where(mask, x, 0)` of an array of 4 or 8 bytes an element."""
+def keep(mask: Any, x: Any, out: Any = None) -> Any:
+    """`np.where(mask, x, 0)` of an array of 4 or 8 bytes an element, into `out` or in C order."""
     bits = _bits(x)
-    all_or_none = mask.astype(bits, order="C")
+    all_or_none = _as_bits(mask, bits, x, out)
     np.negative(all_or_none, all_or_none)
-    np.bitwise_and(all_or_none, x.view(bits), all_or_none)
-    return all_or_none.view(x.dtype)
+    written = all_or_none if out is None else out.view(bits)
+    np.bitwise_and(all_or_none, x.view(bits), written)
+    return all_or_none.view(x.dtype) if out is None else out
 
 
-def drop(mask: Any, x: Any) -> Any:
-    """`np.where(mask, 0, x)` of an array of 4 or 8 bytes an element."""
+def drop(mask: Any, x: Any, out: Any = None) -> Any:
+    """`np.where(mask, 0, x)` of an array of 4 or 8 bytes an element, into `out` or in C order."""
     bits = _bits(x)
-    all_or_none = mask.astype(bits, order="C")
+    all_or_none = _as_bits(mask, bits, x, out)
     np.subtract(all_or_none, 1, all_or_none)
-    np.bitwise_and(all_or_none, x.view(bits), all_or_none)
-    return all_or_none.view(x.dtype)
+    written = all_or_none if out is None else out.view(bits)
+    np.bitwise_and(all_or_none, x.view(bits), written)
+    return all_or_none.view(x.dtype) if out is None else out
+
+
+def _as_bits(mask: Any, bits: Any, x: Any, out: Any) -> Any:
+    """Ones and zeros, in the memory of `out` if that is not the memory of an operand."""
+    if out is None or out is x:
+        return mask.astype(bits, order="C")
+    written = out.view(bits)
+    np.copyto(written, mask)
+    return written
 
 
 def selects(equation: Equation) -> bool:
@@ -92,12 +103,17 @@ def selects(equation: Equation) -> bool:
         return False
     result = equation.results[0]
     mask, x, y = equation.operands
-    return bool(
+    if not (
         result.shape
         and result.dtype.itemsize in (4, 8)
         and _shape(mask) == result.shape
         and _is_mask(mask)
-        and all(_is_part(operand, result) for operand in (x, y))
+    ):
+        return False
+    if all(_is_part(operand, result) for operand in (x, y)):
+        return True
+    return _size(result.shape) >= MANY and any(
+        _is_zero(other) and _is_array(kept, result) for kept, other in ((x, y), (y, x))
     )
 
 
@@ -127,7 +143,8 @@ def chosen(
             and _is_array(equation.operands[kept], result)
         ):
             name = scope.helper(helper, helper.__name__)
-            return f"{name}({operands[0]}, {operands[kept]})", ""
+            into = "" if out is None else f", {out}"
+            return f"{name}({operands[0]}, {operands[kept]}{into})", ""
     if not (_is_part(x, result) and _is_part(y, result)):
         return None
     if many:

@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePath
+from typing import Any
+
+import numpy as np
 
 from funcgrad.compile.naming import Names
 from funcgrad.compile.quick import (
@@ -16,7 +19,9 @@ from funcgrad.compile.quick import (
 from funcgrad.compile.regions.context import Context
 from funcgrad.compile.regions.table import in_regions
 from funcgrad.compile.schedule import LARGE, Plan, planned
+from funcgrad.compile.slots import Places
 from funcgrad.compile.spelling import spelled, takes_out
+from funcgrad.compile.spelling.literals import dtype_text
 from funcgrad.compile.spelling.scope import Scope
 from funcgrad.compile.structured import WRITERS
 from funcgrad.compile.tree import joined
@@ -37,6 +42,7 @@ class Writer:
         smallest: bytes of the smallest array whose memory is used again.
         fast: whether literals beside arrays become arrays, which NumPy takes faster.
         context: for passes over regions; `None` for none.
+        places: in scratch memory; `None` if the function has none.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class Writer:
         smallest: int = 0,
         fast: bool = True,
         context: Context | None = None,
+        scratch: bool = False,
     ) -> None:
         self.scope = scope
         self.names = names
@@ -56,6 +63,8 @@ class Writer:
         self.smallest = smallest
         self.fast = fast
         self.context = context
+        self.places = Places(self.fresh) if scratch else None
+        self._plan = Plan()
         self._pad = ""
         self._notes: dict[tuple[str, int], str] = {}
 
@@ -92,12 +101,36 @@ class Writer:
         tree = joined([program])
         if self.context is not None:
             tree, _ = in_regions(tree, self.context)
-        plan = planned(tree, program.inputs, self.takes_out, self.smallest)
+        begin = None if self.places is None else self.places.begin
+        plan = planned(tree, program.inputs, self.takes_out, self.smallest, begin=begin)
         env = {v.number: name for v, name in zip(program.inputs, inputs, strict=True)}
         given = frozenset(env)
         equations = [item for item in tree.items if isinstance(item, Equation)]
-        self.equations(equations, env, plan, given)
+        if self.places is None:
+            self.equations(equations, env, plan, given)
+        else:
+            with self.places.after(plan.end):
+                self.equations(equations, env, plan, given)
         return [self.operand(output, env) for output in program.outputs]
+
+    def scratch(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+        """An array for the statements of one equation, whose contents are anything.
+
+        It is the name of scratch memory in C order, or an expression that makes an array.
+        """
+        found = None if self.places is None else self.places.extra(shape, dtype)
+        return _empty(shape, dtype) if found is None else found
+
+    def memory(self, result: Variable) -> str:
+        """The array that the writer of a cluster fills for one of its results.
+
+        It is the name of scratch memory if the result does not escape, or an expression that makes
+        an array. It shares no memory with the operands.
+        """
+        offset = self._plan.rooms.get(result.number)
+        if self.places is None or offset is None:
+            return _empty(result.shape, result.dtype)
+        return self.places.name(offset, result.shape, result.dtype)
 
     def operand(self, operand: Variable | Constant, env: dict[int, str]) -> str:
         """How an operand is written."""
@@ -137,7 +170,7 @@ class Writer:
         plan: Plan,
         given: frozenset[int],
     ) -> None:
-        reused = plan.taken
+        reused, roomy = plan.taken, plan.roomy
         often = often_spread(equations, plan) if self.fast else frozenset()
         spread: dict[Spread, str] = {}
         for equation in equations:
@@ -155,6 +188,7 @@ class Writer:
                 for number in dead
                 if number not in given
                 and number not in reused
+                and number not in roomy
                 and number in sizes
                 and _nbytes(sizes[number]) >= LARGE
                 and env[number].isidentifier()
@@ -187,12 +221,20 @@ class Writer:
         primitive = equation.primitive
         write = WRITERS.get(primitive.name) or WRITERS.get(primitive.family)
         if write is not None:
-            names = write(self, equation, operands)
+            before, self._plan = self._plan, plan
+            if self.places is None:
+                names = write(self, equation, operands)
+            else:
+                with self.places.after(max(self.places.begin, plan.end)):
+                    names = write(self, equation, operands)
+            self._plan = before
             env.update({v.number: name for v, name in zip(equation.results, names, strict=True)})
             return
         result = equation.results[0]
         root = plan.out.get(result.number)
         out = None if root is None else env[root]
+        if self.places is not None and result.number in plan.rooms:
+            out = self.places.name(plan.rooms[result.number], result.shape, result.dtype)
         text, after = self._text(equation, operands, out, plan)
         names = [self.fresh(variable.name) for variable in equation.results]
         env.update({v.number: name for v, name in zip(equation.results, names, strict=True)})
@@ -201,7 +243,7 @@ class Writer:
         self.line(f"{left} = {text}", equation.origin)
         if after:
             self.line(after.format(*names), equation.origin)
-        if out is not None and _nbytes(result) >= LARGE and out != names[0]:
+        if root is not None and root not in plan.roomy and _nbytes(result) >= LARGE:
             self.line(f"del {out}")
 
     def _text(
@@ -219,6 +261,10 @@ class Writer:
     def takes_out(self, equation: Equation) -> bool:
         """Whether the result of an equation can be written into memory that is there."""
         return takes_out(equation) or (self.fast and selects(equation))
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    return f"np.empty({shape}, {dtype_text(dtype)})"
 
 
 def _nbytes(variable: Variable) -> int:

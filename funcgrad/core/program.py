@@ -64,7 +64,7 @@ class Constant:
         self.value = value
         if type(value) is np.ndarray:
             value.flags.writeable = False  # its own copy, made when it was recorded
-            self._key: Any = (value.shape, value.dtype, value.tobytes())
+            self._key: Any = (value.shape, value.dtype, _contents(value))
         else:  # of an array of another library the elements are not looked at
             self._key = (type(value), id(value) if is_foreign(value) else repr(value))
 
@@ -79,6 +79,13 @@ class Constant:
         if type(value) is np.ndarray and value.size > 4:  # a longer one would hide the equation
             return f"<{value.dtype}[{', '.join(map(str, value.shape))}]>"
         return " ".join(str(value.tolist() if isinstance(value, np.ndarray) else value).split())
+
+
+def _contents(array: np.ndarray[Any, Any]) -> Any:
+    """The bytes of an array; of one number repeated without memory, that number's."""
+    if array.size and not any(array.strides):
+        return (array.shape, array[(slice(1),) * array.ndim].tobytes())
+    return array.tobytes()
 
 
 class Reference(Constant):

@@ -157,6 +157,9 @@ def explain(function: str, log: Log, unit: Unit | None) -> Explanation:
             savings = [str(saving) for saving in unit.paths[0].savings]
         if unit.emitted is not None:
             savings.append(f"memory: {unit.emitted.reused} results in that of earlier ones")
+            if unit.emitted.scratch:
+                mebibytes = unit.emitted.scratch / 2**20
+                savings.append(f"memory: {mebibytes:.1f} MiB that are kept between calls")
             decisions = tuple(map(str, unit.emitted.decisions))
     reasons, branches = tuple(log.reasons), tuple(dict.fromkeys(guards))
     return Explanation(function, reasons, branches, tuple(savings), decisions)

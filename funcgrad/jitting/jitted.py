@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from funcgrad import tree
+from funcgrad.compile.regions.numba_backend import check_backend
 from funcgrad.core.foreign import is_foreign
 from funcgrad.core.program import Program
 from funcgrad.core.tracer import Tracer
@@ -437,7 +438,8 @@ def jit(
 
     Raises:
         StaticArgumentError: if an argument is no array or number, or a static one has no hash.
-        ArgumentSelectionError: if `static_argnames` names no parameter.
+        ArgumentSelectionError: if `static_argnames` names no parameter; for unknown backends.
+        ImportError: for `backend="numba"` where Numba is not installed.
         RandomnessError: if the function draws from a random generator with a state of its own.
 
     Warns:
@@ -469,5 +471,6 @@ def jit(
             f"jit: max_traces={max_traces!r}. It is the number of paths that are recorded for one "
             "kind of arguments. Pass an integer from 1 on, or leave it away."
         )
+    check_backend(backend)
     options = Options(max_traces, exact, fast_math, backend, threads)
     return Jitted(fun, static_argnums, static_argnames, options)

@@ -49,6 +49,11 @@ class JitScope:
         """The name of a global variable that holds a function."""
         return self._named(id(function), function, name)
 
+    def close(self) -> None:
+        """Forget which names there are: none is added any more."""
+        self._names = Names()
+        self._known = {}
+
     @property
     def listing(self) -> list[tuple[str, str]]:
         """The names and what they hold, without those that every function has."""

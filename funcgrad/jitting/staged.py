@@ -17,6 +17,7 @@ from funcgrad.compile.load import load
 from funcgrad.compile.naming import Names
 from funcgrad.compile.passes import Savings, forward
 from funcgrad.compile.regions.context import Context
+from funcgrad.compile.regions.costs import costs_here
 from funcgrad.compile.tree import PathsDifferError
 from funcgrad.compile.writer import Writer
 from funcgrad.core.modes import MODES
@@ -90,9 +91,10 @@ class Unit:
         restarts: how often the function did something else than before with the same answers.
         emitted: the source.
         scope: the values that it names.
+        ordered: whether each leaf was in C order when the function was recorded first.
     """
 
-    __slots__ = ("__weakref__", "eager", "emitted", "paths", "restarts", "run", "scope")
+    __slots__ = ("__weakref__", "eager", "emitted", "ordered", "paths", "restarts", "run", "scope")
 
     def __init__(self) -> None:
         self.paths: list[Path] = []
@@ -101,6 +103,7 @@ class Unit:
         self.restarts = 0
         self.emitted: Emitted | None = None
         self.scope: JitScope | None = None
+        self.ordered: tuple[bool, ...] = ()
 
 
 def source_of(unit: Unit) -> str:
@@ -193,6 +196,10 @@ class Staged:
                 return out
         return self.plainly(unit, leaves)
 
+    def asked(self, leaves: Sequence[Any]) -> Any:
+        """The result for plain leaves for which compiled code has raised."""
+        return self.plainly(self.unit(leaves), leaves)
+
     def plainly(self, unit: Unit, leaves: Sequence[Any]) -> Any:
         """Call the function itself, and record it unless that has been given up."""
         if not unit.eager:
@@ -203,7 +210,7 @@ class Staged:
 
     def record(self, unit: Unit, leaves: Sequence[Any]) -> Any:
         """Call the function while its program is written down."""
-        stage = JitStage(self.name)
+        stage = JitStage(self.name, self.options.exact)
         MODES.staging += 1
         copies, MODES.copies = MODES.copies, {}
         try:
@@ -228,6 +235,7 @@ class Staged:
         program, savings = forward(raw, exact=self.options.exact, fast_math=self.options.fast_math)
         with self._lock:
             if all(path.raw != raw for path in unit.paths):
+                unit.ordered = unit.ordered or tuple(map(_in_order, leaves))
                 self._add(unit, Path(raw, program, static, savings))
         return self.result(static, values)
 
@@ -259,8 +267,8 @@ class Staged:
         scope = JitScope(names)
         name = names.fresh(self.name if self.name.isidentifier() else "compiled")
         options = self.options
-        context = Context(options.exact, options.backend, options.threads)
-        writer = Writer(scope, names, context=context)
+        context = Context(options.exact, options.backend, options.threads, costs_here())
+        writer = Writer(scope, names, context=context, scratch=True)
         missed = scope.helper(MISSED, "MISSED")
         emitted = emit(
             name,
@@ -269,8 +277,10 @@ class Staged:
             lambda number, texts: self.written_result(unit, paths[number], texts, scope),
             lambda _guard: f"return {missed}",
             owned=lambda number: self.owned(paths[number]),
+            ordered=() if options.exact else unit.ordered,
         )
-        run = load(emitted.text, name, scope.namespace)
+        run = load(emitted.rows, name, scope.namespace)
+        scope.close()
         if any(_may_be_degenerate(path.program) for path in paths):
             run = self._careful(run)
         unit.paths = paths
@@ -291,6 +301,10 @@ class Staged:
                 return self.result(*self.body(leaves, None))
 
         return careful
+
+
+def _in_order(leaf: Any) -> bool:
+    return not isinstance(leaf, np.ndarray) or leaf.flags.c_contiguous
 
 
 def _may_be_degenerate(program: Program) -> bool:

@@ -5,6 +5,7 @@ the user's: the program reads them where they are, so changes in place are seen.
 made in the call have gone when it returns, and are constants.
 """
 
+import sys
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -40,14 +41,16 @@ class JitStage(Stage):
         references: `{number of a variable: the array of the closure that it stands for}`.
         caught: whether an operation raised something that the function caught: then the program
             is not all that it did.
+        exact: whether results are those of the plain function to the last bit.
     """
 
-    __slots__ = ("_arrays", "_kept", "caught", "function", "references")
+    __slots__ = ("_arrays", "_kept", "caught", "exact", "function", "references")
     inlines = True  # all derivatives have been taken above
 
-    def __init__(self, function: str) -> None:
+    def __init__(self, function: str, exact: bool = True) -> None:
         super().__init__("jit")
         self.function = function
+        self.exact = exact
         self.caught = False
         self.references: dict[int, Reference] = {}
         self._arrays: dict[int, _Array] = {}
@@ -141,7 +144,7 @@ class JitStage(Stage):
             array = kept.array()
             if array is not None:
                 kept.check(array, self.function)
-                references[id(kept.constant)] = Reference(array)
+                references[id(kept.constant)] = _found_again(array)
         program = Program(name, tuple(x.variable for x in inputs), tuple(self.items), outputs)
         if not references:
             return program
@@ -192,6 +195,38 @@ class _Array:
                 "function would not do that again. Make a new array (a = a + b in place of "
                 "a += b), or return what is to be kept."
             )
+
+
+def _found_again(array: np.ndarray[Any, Any]) -> Constant:
+    """An array that is still there: the user's, or one number repeated that nobody else holds."""
+    if array.nbytes > COPIED and _holders(array) <= _OWN and _is_uniform(array):
+        return Constant(np.broadcast_to(array[(0,) * array.ndim], array.shape))
+    return Reference(array)
+
+
+def _is_uniform(array: np.ndarray[Any, Any]) -> bool:
+    if not any(array.strides):
+        return True
+    first = array[(0,) * array.ndim]
+    return bool(first == array[(-1,) * array.ndim] != 0 and (array == first).all())
+
+
+def _holders(array: np.ndarray[Any, Any]) -> int:
+    """By how many references an array is held, and the one that its elements belong to."""
+    base = array.base
+    own = sys.getrefcount(array)
+    return own if base is None else max(own, sys.getrefcount(base))
+
+
+def _holders_of_own() -> int:
+    """The number for an array that only the stage holds."""
+    kept = _Array(np.zeros(COPIED // 8 + 1))
+    array = kept.array()
+    assert array is not None
+    return (lambda array: _holders(array))(array)
+
+
+_OWN = _holders_of_own()
 
 
 def _copied(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -4,9 +4,11 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from funcgrad.core.modes import MODES
 from funcgrad.transforms.arguments import Selection, check_callable
 from funcgrad.transforms.autodiff import grad
 from funcgrad.transforms.forward import jvp
+from funcgrad.transforms.later import sparse
 from funcgrad.transforms.unit_vectors import Problem, Selected
 from funcgrad.transforms.vmap import checked_chunk
 
@@ -111,7 +113,8 @@ def jacobian(
     mode. Integer and (unless `holomorphic`) complex arguments leave reverse mode only, complex or
     integer results forward mode only. Rows or columns are computed in chunks, so that an argument
     or result for each of them stays below 2²² elements (32 MiB of float64), whatever the size of
-    the Jacobian.
+    the Jacobian. Inside of `jit` columns or rows without a common entry are computed together,
+    where that pays; `sparse_jacobian` returns nothing but the entries.
 
     Args:
         fun: function of arrays or pytrees of arrays.
@@ -149,6 +152,9 @@ def hessian(
 ) -> Callable[..., Any]:
     """Second derivative, forward over reverse mode: x ↦ ∂²f(x).
 
+    Inside of `jit` columns without a common entry are computed together, where that pays;
+    `sparse_hessian` returns nothing but the entries.
+
     Args:
         fun: function of arrays or pytrees of arrays; its result is usually a scalar.
         argnums: position or positions of the arguments to differentiate by.
@@ -172,12 +178,11 @@ def hessian(
         array([[6., 2.],
                [2., 0.]])
     """
-    gradient = _jacobian(
-        "hessian", "reverse", fun, argnums, has_aux, holomorphic, False, chunk_size
-    )
-    return _jacobian(
+    gradient = _columns("hessian", "reverse", fun, argnums, has_aux, holomorphic, False, chunk_size)
+    columns = _columns(
         "hessian", "forward", gradient, argnums, has_aux, holomorphic, False, chunk_size
     )
+    return _structured("hessian", "forward", fun, argnums, has_aux, holomorphic, columns)
 
 
 def hvp(
@@ -217,6 +222,43 @@ def hvp(
 
 
 def _jacobian(
+    transform: str,
+    mode: str,
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int],
+    has_aux: bool,
+    holomorphic: bool,
+    allow_int: bool,
+    chunk_size: int | None,
+) -> Callable[..., Any]:
+    whole = _columns(transform, mode, fun, argnums, has_aux, holomorphic, allow_int, chunk_size)
+    return _structured(transform, mode, fun, argnums, has_aux, holomorphic, whole)
+
+
+def _structured(
+    transform: str,
+    mode: str,
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int],
+    has_aux: bool,
+    holomorphic: bool,
+    whole: Callable[..., Any],
+) -> Callable[..., Any]:
+    """The derivative by fewer products where it is being compiled and has few entries."""
+
+    @functools.wraps(fun)
+    def derivative(*args: Any, **kwargs: Any) -> Any:
+        if MODES.staging:
+            attempt = sparse("scattered").scattered
+            found = attempt(transform, mode, fun, argnums, has_aux, holomorphic, args, kwargs)
+            if found is not None:
+                return found[0]
+        return whole(*args, **kwargs)
+
+    return derivative
+
+
+def _columns(
     transform: str,
     mode: str,
     fun: Callable[..., Any],

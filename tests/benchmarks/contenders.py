@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.benchmarks.targets import EXACT, JIT, NUMBA, OTHER_WAYS, SCAN, SPARSE
 from tests.benchmarks.workload import Data, Loss, Run, Workload
 
 
@@ -56,15 +57,17 @@ def _transformed(library: Any, jacobian: str, workload: Workload, loss: Loss, da
             return lambda: library.jvp(gradient, data.params, data.constants)[1]
 
 
-def _compiled(library: Any, jacobian: str, workload: Workload, loss: Loss, data: Data) -> Run:
+def _compiled(
+    library: Any, jacobian: str, workload: Workload, loss: Loss, data: Data, **options: Any
+) -> Run:
     """The derivative under `library.jit`, as a function of all arguments."""
     if workload.task == "hvp":
         gradient = library.grad(loss)
-        product = library.jit(lambda x, v: library.jvp(gradient, (x,), (v,))[1])
+        product = library.jit(lambda x, v: library.jvp(gradient, (x,), (v,))[1], **options)
         return partial(product, *data.arguments)
     whole = _transformed(library, jacobian, workload, loss, data)
     assert isinstance(whole, partial)
-    return partial(library.jit(whole.func), *whole.args)
+    return partial(library.jit(whole.func, **options), *whole.args)
 
 
 def _funcgrad(namespace: str, workload: Workload, data: Data) -> Run:
@@ -73,10 +76,17 @@ def _funcgrad(namespace: str, workload: Workload, data: Data) -> Run:
     return _transformed(funcgrad, "jacobian", workload, loss, data)
 
 
-def _funcgrad_jit(workload: Workload, data: Data) -> Run:
+def _funcgrad_jit(workload: Workload, data: Data, **options: Any) -> Run:
     funcgrad = import_module("funcgrad")
     loss = partial(workload.loss, import_module("funcgrad.numpy"))
-    return _compiled(funcgrad, "jacobian", workload, loss, data)
+    return _compiled(funcgrad, "jacobian", workload, loss, data, **options)
+
+
+def _funcgrad_sparse(workload: Workload, data: Data) -> Run:
+    """The Hessian's entries, by a plan that is made once."""
+    derivatives = import_module("funcgrad.sparse.derivatives")
+    loss = partial(workload.loss, import_module("funcgrad.numpy"))
+    return partial(derivatives.sparse_hessian(loss).prepare(*data.params), *data.params)
 
 
 def _funcgrad_nn(workload: Workload, data: Data) -> Run:
@@ -134,9 +144,13 @@ def _autograd(workload: Workload, data: Data) -> Run:
             return lambda: hvp(*data.params)[0](*data.constants)
 
 
-def _jax(workload: Workload, data: Data, *, jit: bool) -> Run:
+def _jax(workload: Workload, data: Data, *, jit: bool, scan: bool = False) -> Run:
     jax = import_module("jax")
-    loss = partial(workload.loss, import_module("jax.numpy"))
+    if scan:
+        assert workload.scan_loss is not None
+        loss: Loss = partial(workload.scan_loss, jax.lax.scan, import_module("jax.numpy"))
+    else:
+        loss = partial(workload.loss, import_module("jax.numpy"))
     on_device = Data(
         params=tuple(map(jax.numpy.asarray, data.params)),
         constants=tuple(map(jax.numpy.asarray, data.constants)),
@@ -152,12 +166,23 @@ CONTENDERS: dict[str, Contender] = {
         Contender("hand", "numpy", _by_hand),
         Contender("funcgrad", "funcgrad", partial(_funcgrad, "funcgrad.numpy")),
         Contender("funcgrad np.*", "funcgrad", partial(_funcgrad, "numpy")),
-        Contender("funcgrad.jit", "funcgrad", _funcgrad_jit),
+        Contender(JIT, "funcgrad", _funcgrad_jit),
+        Contender(EXACT, "funcgrad", partial(_funcgrad_jit, exact=True)),
+        Contender(
+            NUMBA,
+            "numba",
+            partial(_funcgrad_jit, backend="numba"),
+            lambda w: w.name in {workload for workload, own, _, _ in OTHER_WAYS if own == NUMBA},
+        ),
+        Contender(SPARSE, "funcgrad", _funcgrad_sparse, lambda w: w.task == "hessian"),
         Contender("funcgrad nn", "funcgrad", _funcgrad_nn, lambda w: w.nn_loss is not None),
         Contender("funcgrad torch", "funcgrad", partial(_torch_style, "funcgrad.compat.torch")),
         Contender("torch eager", "torch", partial(_torch_style, "torch")),
         Contender("autograd", "autograd", _autograd),
         Contender("jax.jit", "jax", partial(_jax, jit=True)),
+        Contender(
+            SCAN, "jax", partial(_jax, jit=True, scan=True), lambda w: w.scan_loss is not None
+        ),
         Contender("jax eager", "jax", partial(_jax, jit=False)),
     )
 }

@@ -2,6 +2,7 @@
 
 import gc
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -13,6 +14,8 @@ from funcgrad.compile.emit import emit
 from funcgrad.compile.load import load
 from funcgrad.compile.naming import Names
 from funcgrad.compile.passes import forward
+from funcgrad.compile.regions.context import Context
+from funcgrad.compile.regions.table import over_program
 from funcgrad.compile.writer import Writer
 from funcgrad.core.modes import MODES
 from funcgrad.core.program import Program
@@ -23,7 +26,7 @@ from tests.benchmarks.workload import Data, Workload
 
 __all__ = ["PHASES", "Compilation", "first_call", "phases", "recorded", "written"]
 
-PHASES = ("record", "passes", "emit", "compile")
+PHASES = ("record", "passes", "regions", "emit", "compile")
 ROUNDS = 3
 
 
@@ -42,7 +45,12 @@ class Compilation:
     seconds: dict[str, float]
 
 
-def first_call(contender: Contender, workload: Workload, rounds: int) -> float:
+def first_call(
+    contender: Contender,
+    workload: Workload,
+    rounds: int,
+    clock: Callable[[], float] = perf_counter,
+) -> float:
     """Seconds of the first call less those of the next: record, simplify, write, compile.
 
     The library and its code are loaded by a small input before. The least of some rounds, each
@@ -54,11 +62,11 @@ def first_call(contender: Contender, workload: Workload, rounds: int) -> float:
     for _ in range(rounds):
         run = contender.build(workload, data)
         gc.collect()
-        start = perf_counter()
+        start = clock()
         run()
-        middle = perf_counter()
+        middle = clock()
         run()
-        least = min(least, 2 * middle - start - perf_counter())
+        least = min(least, 2 * middle - start - clock())
     return least
 
 
@@ -90,21 +98,24 @@ def recorded(workload: Workload, data: Data) -> Program:
     return stage.finish(workload.name, inputs, outs)
 
 
-def written(program: Program) -> tuple[str, JitScope, int]:
-    """Source of a program, what its names mean, and the number of its statements."""
+def written(program: Program, context: Context | None = None) -> tuple[str, JitScope, int]:
+    """Source of a program, what its names mean, and the number of its statements.
+
+    Passes over regions are made if there is a context.
+    """
     names = Names()
     scope = JitScope(names)
     emitted = emit(
         names.fresh("compiled"),
         [program],
-        Writer(scope, names),
+        Writer(scope, names, context=context),
         lambda _, texts: f"({', '.join(texts)},)",
         lambda guard: f"raise ValueError({guard.kind!r})",
     )
     return emitted.text, scope, emitted.statements
 
 
-def phases(workload: Workload) -> Compilation:
+def phases(workload: Workload, clock: Callable[[], float] = perf_counter) -> Compilation:
     """The phases of one compilation, each with the seconds of its fastest round.
 
     Recording computes the values too; the time of the eager call is taken off.
@@ -115,20 +126,24 @@ def phases(workload: Workload) -> Compilation:
     for _ in range(ROUNDS):
         gc.collect()
         eager(*data.arguments)
-        times = [perf_counter()]
+        times = [clock()]
         raw = recorded(workload, data)
-        times.append(perf_counter())
+        times.append(clock())
         program, _ = forward(raw)
-        times.append(perf_counter())
-        source, scope, statements = written(program)
-        times.append(perf_counter())
+        times.append(clock())
+        over_program(program, Context())
+        times.append(clock())
+        source, scope, statements = written(program, Context())
+        times.append(clock())
         load(source, "compiled", scope.namespace)
-        times.append(perf_counter())
+        times.append(clock())
         eager(*data.arguments)
-        computed = perf_counter() - times[-1]
+        computed = clock() - times[-1]
         for number, phase in enumerate(PHASES):
             spent = times[number + 1] - times[number]
             if phase == "record":
                 spent = max(spent - computed, 0.0)
+            if phase == "emit":  # passes over regions are made there
+                spent = max(spent - times[number] + times[number - 1], 0.0)
             least[phase] = min(least[phase], spent)
     return Compilation(len(raw.equations), statements, least)

@@ -6,10 +6,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tests.benchmarks.contenders import CONTENDERS
-from tests.benchmarks.report import table
+from tests.benchmarks.contenders import CONTENDERS, Contender
+from tests.benchmarks.outside_programs_more import PROGRAMS
+from tests.benchmarks.report import NOTHING, table
+from tests.benchmarks.workload import Workload
 from tests.benchmarks.workloads import WORKLOADS
 
+KNOWN = WORKLOADS | PROGRAMS
 CALLS = 3
 STATUS = Path("/proc/self/status")
 CLEAR = Path("/proc/self/clear_refs")
@@ -21,31 +24,50 @@ def _mebibytes(field: str) -> float:
     return int(line.split()[1]) / 1024
 
 
-def added_here(workload_name: str, contender_name: str) -> float:
-    """MiB by which three calls raise this process' peak over what it holds before them.
+def added_here(workload: Workload, contender: Contender) -> tuple[float, float]:
+    """MiB by which calls raise this process' peak over what it held before the first of them.
 
-    Library and code paths are loaded by a small input first, and not counted. The result of a
-    call is alive during the next one, as in a loop that assigns it.
+    Library and code paths are loaded by a small input before, and not counted. The first call is
+    counted by itself: it may record and compile. Then there are three calls, and the result of one
+    is alive during the next, as in a loop that assigns it.
+
+    Returns:
+        Peak of the later calls; peak of the first call.
     """
-    workload, contender = WORKLOADS[workload_name], CONTENDERS[contender_name]
     contender.build(workload, workload.small())()
     run = contender.build(workload, workload.data())
     gc.collect()
     CLEAR.write_text("5")  # Sets the peak back to what is resident now.
     before = _mebibytes("VmRSS")
+    result = run()
+    first = _mebibytes("VmHWM") - before
+    gc.collect()
+    CLEAR.write_text("5")
     for _ in range(CALLS):
         result = run()
     del result
-    return _mebibytes("VmHWM") - before
+    return _mebibytes("VmHWM") - before, first
 
 
-def _added(workload: str, contender: str) -> str:
-    """The same in a new process."""
+def added(workload: str, contender: str) -> tuple[float, float]:
+    """The same in a new process.
+
+    Raises:
+        RuntimeError: if that fails.
+    """
     command = [sys.executable, "-m", "tests.benchmarks.memory", workload, contender]
     child = subprocess.run(command, capture_output=True, text=True, check=False)
     if child.returncode:
-        return "failed: " + (child.stderr.strip().splitlines() or ["no message"])[-1]
-    return f"{float(child.stdout):.1f}"
+        raise RuntimeError((child.stderr.strip().splitlines() or ["no message"])[-1])
+    later, first = map(float, child.stdout.split())
+    return later, first
+
+
+def _cells(workload: str, contender: str) -> list[str]:
+    try:
+        return [f"{mebibytes:.1f}" for mebibytes in added(workload, contender)]
+    except RuntimeError as problem:
+        return [f"failed: {str(problem)[:80]}", NOTHING]
 
 
 def report(workloads: Iterable[str], contenders: Iterable[str]) -> Iterator[str]:
@@ -53,14 +75,16 @@ def report(workloads: Iterable[str], contenders: Iterable[str]) -> Iterator[str]
     if not CLEAR.exists():
         yield "Peak memory is read from /proc, which this system does not have."
         return
-    for name in workloads:
+    names = list(contenders)
+    for workload in workloads:
         rows = [
-            [contender, _added(name, contender)]
-            for contender in contenders
-            if CONTENDERS[contender].takes(WORKLOADS[name])
+            [name, *_cells(workload, name)]
+            for name in names
+            if CONTENDERS[name].takes(KNOWN[workload]) and CONTENDERS[name].is_installed
         ]
-        yield f"## Peak memory of {name}\n\n" + table(["contender", "MiB added"], rows)
+        head = ["contender", "MiB added", "MiB added by the first call"]
+        yield f"## Peak memory of {workload}\n\n" + table(head, rows)
 
 
 if __name__ == "__main__":
-    print(added_here(*sys.argv[1:]))
+    print(*added_here(KNOWN[sys.argv[1]], CONTENDERS[sys.argv[2]]))

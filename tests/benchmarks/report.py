@@ -13,6 +13,7 @@ from tests.benchmarks.targets import (
     LAYER_TARGETS,
     NN_TARGET,
     NO_SLOWER,
+    OTHER_WAYS,
     PLAIN_NUMPY_SHARE,
     TARGETS,
     Target,
@@ -114,6 +115,19 @@ def compiled(measured: Timings, *, everybody: bool = True) -> str:
         head += [f"{peer} ÷", "target (aim)", "verdict"]
     rows = [_compiled_row(name, timings) for name, timings in measured.items() if JIT in timings]
     parts = [f"## Through `{JIT}`", table(head, rows)]
+    others = [
+        [
+            f"{name} by {own}",
+            seconds(measured[name][own].median),
+            peer,
+            *_judged(measured[name].get(peer, Timing()).over(measured[name][own]), target),
+        ]
+        for name, own, peer, target in OTHER_WAYS
+        if own in measured.get(name, {}) and (own != JIT or peer in measured[name])
+    ]
+    if others:
+        head = ["workload", "time", "peer", "peer ÷", "target (aim)", "verdict"]
+        parts.append(table(head, others))
     return "\n\n".join(parts + [_everybody(measured)] * everybody)
 
 

@@ -84,12 +84,82 @@ LAYER_TARGETS: dict[str, Target] = _targets(
 """Time of PyTorch / time of `funcgrad.compat.torch`, forward and backward."""
 
 JIT = "funcgrad.jit"
+EXACT = "funcgrad.jit exact"
+SPARSE = "funcgrad sparse"
+NUMBA = "funcgrad.jit numba"
+SCAN = "jax.jit scan"
+
+
+def _reached(**ratios: float) -> dict[str, Target]:
+    return {workload: Target(ratio, ratio) for workload, ratio in ratios.items()}
+
+
 JIT_TARGETS: dict[str, dict[str, Target]] = {
-    "torch eager": _targets(W1=(8, 18), W2=(15, 130), W6=(3, 5), W6n=(3, 5), W10_1=(6, 100)),
-    "jax.jit": _targets(W1=(1.2, 2.5), W6=(1.5, 2.2), W6n=(1.5, 2.2)),
-    "autograd": {},
+    "torch eager": _reached(
+        W1=18,
+        W2=130,
+        W3=1.15,
+        W4=3,
+        W5=1.6,
+        W6=5,
+        W6n=5,
+        W7b=6,
+        W8=4,
+        W9=2,
+        W10_1=100,
+        W10_10=9,
+        W10_1000=4,
+        W11=1,
+    ),
+    "jax.jit": _reached(
+        W1=2.5,
+        W2=2.3,
+        W3=0.95,
+        W4=3,
+        W5=1.6,
+        W6=2.2,
+        W6n=2.2,
+        W7a=0.45,
+        W7b=0.5,
+        W8=0.9,
+        W10_1=0.8,
+        W10_10=0.17,
+        W10_1000=0.75,
+        W11=1.15,
+    )
+    | _targets(W9=(0.75, 1.5)),
+    "autograd": _reached(
+        W1=45,
+        W2=250,
+        W3=2,
+        W4=3,
+        W5=1.35,
+        W6=11,
+        W6n=11,
+        W7b=20,
+        W8=45,
+        W9=2.3,
+        W10_1=250,
+        W10_10=18,
+        W10_1000=6,
+        W11=2,
+    ),
 }
-"""Time of a peer / time of the compiled function; what is aimed at takes passes of its own."""
+"""Time of a peer / time of the compiled function."""
+
+OTHER_WAYS: tuple[tuple[str, str, str, Target], ...] = (
+    ("W6", JIT, SCAN, Target(1.3, 1.3)),
+    ("W6n", JIT, SCAN, Target(1.3, 1.3)),
+    ("W7a", SPARSE, "torch eager", Target(100, 100)),
+    ("W7a", SPARSE, "autograd", Target(700, 700)),
+    ("W7a", SPARSE, "jax.jit", Target(3, 3)),
+    ("W2", NUMBA, "jax.jit", Target(5, 5)),
+    ("W10_1", NUMBA, "jax.jit", Target(2, 2)),
+)
+"""Workload, contender, peer, time of the peer / time of the contender."""
+
+MEMORY: dict[str, float] = {"W4": 100, "W6": 10}
+"""MiB that calls of a compiled gradient may add, at most."""
 
 NO_SLOWER = Target(1, 1)
 """Over funcgrad's own eager mode, on every workload."""

@@ -38,6 +38,11 @@ class Timing:
         """Seconds of a call; nan if there was none."""
         return statistics.median(self.samples) if self.samples else float("nan")
 
+    @property
+    def least(self) -> float:
+        """Seconds of the fastest call; nan if there was none."""
+        return min(self.samples, default=float("nan"))
+
     def over(self, other: "Timing") -> float:
         """Median of the quotients round by round, so that both saw the same machine; or nan."""
         quotients = [a / b for a, b in zip(self.samples, other.samples, strict=False)]

@@ -55,6 +55,7 @@ class Workload:
         tolerance: Largest difference from ``hand``, relative to each array's largest entry.
         torch_loss: The same mathematics as PyTorch's users write it, where that differs.
         nn_loss: The same through ``funcgrad.nn``, where that has the loss as one function.
+        scan_loss: ``scan_loss(scan, xp, …)``, the same by JAX's `scan` in place of a Python loop.
     """
 
     name: str
@@ -67,12 +68,15 @@ class Workload:
     tolerance: float = 1e-8
     torch_loss: Loss | None = None
     nn_loss: Loss | None = None
+    scan_loss: Loss | None = None
 
 
 def as_arrays(result: Any) -> list[NDArray[np.float64]]:
     """The arrays of a contender's result, in order, whatever library they come from."""
     if isinstance(result, list | tuple):
         return [array for item in result for array in as_arrays(item)]
+    if hasattr(result, "nnz") and hasattr(result, "todense"):  # a sparse matrix of funcgrad
+        result = result.todense()
     plain = result.detach().numpy() if hasattr(result, "detach") else result
     return [np.asarray(plain, dtype=np.float64)]
 

@@ -111,7 +111,7 @@ def test_what_the_user_still_has_is_not_written_to() -> None:
 
 
 def test_numbers_beside_arrays_are_arrays_without_axes() -> None:
-    source = _source(lambda x: (x > 0.25) & (x * 3.0 <= 1), np.linspace(-1, 1, 5))
+    source = _source(lambda x: (x > 0.25) & (x * 3.0 <= 1), np.linspace(-1, 1, 500))
     assert "np.array(0.25, np.float64)" in source
     assert "x > c_0_25" in source
 

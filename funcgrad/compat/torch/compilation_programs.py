@@ -150,7 +150,8 @@ class _Plan:
             active = tuple(t._requires for t in inputs.tensors) + (False,) * len(self.draws)
             self.active = active
             names = [f"x{number}" for number in range(len(leaves))]
-            self.staged = Staged(self.body, self.program.name, names, Options(max_traces=MOST, exact=True))
+            options = Options(max_traces=MOST, exact=True)
+            self.staged = Staged(self.body, self.program.name, names, options)
             self.forward = self.staged
             if any(active):
                 made = forward_of(self.staged, active)

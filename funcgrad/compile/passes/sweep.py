@@ -332,6 +332,8 @@ def _only_element(value: Any) -> Any:
     first, size = value.flat[0], value.itemsize
     if value.size > 1 and value.flat[value.size - 1].tobytes() != first.tobytes():
         return None
+    if not any(value.strides):  # one element, repeated without memory
+        return first
     raw = value.tobytes()
     return first if raw == raw[:size] * value.size else None
 

@@ -8,10 +8,13 @@ import numpy as np
 from funcgrad.core.primitive import Primitive
 from funcgrad.core.program import Constant, Equation, Program, Variable
 
-__all__ = ["FAMILY", "cluster", "kind_of_cluster", "program_of"]
+__all__ = ["FAMILY", "SLOTS", "cluster", "kind_of_cluster", "program_of"]
 
 FAMILY = "cluster"
 """Results of equations of this family have memory of their own, in C order."""
+
+SLOTS = "slots"
+"""Results of equations of this family have the memory of the first operand, in C order."""
 
 
 def _evaluated(*args: Any, program: Program, **_settings: Any) -> tuple[Any, ...]:

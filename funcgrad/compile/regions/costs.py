@@ -46,18 +46,18 @@ class Costs:
         level_two: bytes of the second-level cache of a core; not a time.
     """
 
-    ufunc: float = 230.0
-    number: float = 18.0
-    function: float = 32.0
-    to_list: float = 60.0
-    from_list: float = 190.0
+    ufunc: float = 210.0
+    number: float = 12.0
+    function: float = 24.0
+    to_list: float = 50.0
+    from_list: float = 170.0
     per_item: float = 12.0
-    product: float = 420.0
-    add: float = 0.3
-    exp: float = 1.9
-    tanh: float = 2.4
+    product: float = 370.0
+    add: float = 0.25
+    exp: float = 1.0
+    tanh: float = 1.6
     cached: float = 0.025
-    streamed: float = 0.1
+    streamed: float = 0.08
     fresh: float = 0.3
     level_two: int = 1 << 20
 

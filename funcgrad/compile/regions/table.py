@@ -9,6 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from funcgrad.compile.regions.context import Context, Segment
+from funcgrad.compile.regions.hoisting import NAME as HOISTED
+from funcgrad.compile.regions.hoisting import hoisted
+from funcgrad.compile.regions.numba_clusters import in_machine_code
+from funcgrad.compile.regions.scalars import as_numbers
+from funcgrad.compile.regions.tiles import in_tiles
+from funcgrad.compile.regions.layout import turned
+from funcgrad.compile.regions.layout_sums import shorter_sums
+from funcgrad.compile.regions.rows import one_pass_over_rows
+from funcgrad.compile.regions.softmax import simpler_losses
+from funcgrad.compile.regions.softmax_fused import losses_with_slopes
 from funcgrad.compile.tree import Block, End, Fork
 from funcgrad.core.program import Equation, Guard, Program, Variable
 
@@ -30,11 +40,15 @@ class Region:
 
 
 REGIONS: tuple[Region, ...] = (
-    # GEMMS: products that do not depend on the step together (hoisting.py, stacking.py)
-    # SOFTMAX: fused softmax, logsumexp, cross-entropy (softmax.py)
-    # ROWS: X @ w ... X.T @ r in one pass over X (rows.py)
-    # SCALARS: tiny arrays as Python numbers (scalars.py)
-    # TILES: elementwise clusters in tiles (tiles.py)
+    Region(HOISTED, hoisted),
+    Region("sums", shorter_sums),
+    Region("layout", turned),
+    Region("softmax", simpler_losses),
+    Region("rows", one_pass_over_rows),
+    Region("losses with slopes", losses_with_slopes),
+    Region("numba", in_machine_code),
+    Region("numbers", as_numbers),
+    Region("tiles", in_tiles),
 )
 """All passes, in order."""
 
@@ -45,7 +59,7 @@ def over_segment(
     """The equations of a segment after all passes."""
     equations = segment.equations
     for region in REGIONS if regions is None else regions:
-        if len(equations) > 1:
+        if len(equations) > 1 or any(e.primitive.name == "scan" for e in equations):
             equations = region.run(Segment(equations, segment.needed), context)
     return equations
 

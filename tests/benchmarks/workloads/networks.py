@@ -147,6 +147,16 @@ def recurrent(xp: Any, Wx: Any, Wh: Any, b: Any, xs: Any, h: Any) -> Any:
     return xp.mean(h * h)
 
 
+def recurrent_scan(scan: Any, xp: Any, Wx: Any, Wh: Any, b: Any, xs: Any, h: Any) -> Any:
+    """The same with the loop as one operation."""
+
+    def step(h: Any, x: Any) -> Any:
+        return xp.tanh(x @ Wx + h @ Wh + b), None
+
+    h, _ = scan(step, h, xs)
+    return xp.mean(h * h)
+
+
 def recurrent_by_hand(Wx: Array, Wh: Array, b: Array, xs: Array, h: Array) -> Result:
     """Backpropagation through time, a step at a time."""
     states = [h]
@@ -267,6 +277,7 @@ NETWORKS = (
             loss=recurrent,
             hand=recurrent_by_hand,
             tolerance=5e-3,
+            scan_loss=recurrent_scan,
         )
         for name, title, recurrence in (
             ("W6", "tanh RNN, 200 steps, 64 hidden, batch 16, float32", 0.1),
