@@ -18,6 +18,7 @@ from funcgrad.compile.regions.cluster import SLOTS
 from funcgrad.compile.regions.context import Context, Segment
 from funcgrad.compile.regions.hoisting_lanes import SMALL_PART, fits
 from funcgrad.compile.regions.hoisting_outside import Outside
+from funcgrad.compile.regions.hoisting_paying import all_numbers, saved
 from funcgrad.compile.regions.stacking import LARGE_TERM, LEAST, OFTEN, Term, is_large, term_of
 from funcgrad.compile.regions.stacking_fading import CHAIN, FIRST, is_looked_at, watch
 from funcgrad.compile.regions.stacking_reading import Operand, Reading, shape_of, size_of
@@ -47,8 +48,14 @@ def lighter_loop(outer: Reading, equation: Equation, context: Context) -> list[E
     program: Program = optimised(fun.body.program, exact=True)[0]
     if not program.equations or len(program.equations) < len(program.items):
         return None
-    loop = _Loop(outer, equation, fun, program)
-    if not loop.change():
+    if all_numbers(program.equations):
+        return None  # as Python numbers the whole step is faster than a call of NumPy more
+    loop = _Loop(outer, equation, fun, program, early=True)
+    changed = loop.change()
+    if loop.new and saved(loop.outside.sliced(), len(loop.new), loop.body, context.costs) <= 0:
+        loop = _Loop(outer, equation, fun, program, early=False)
+        changed = loop.change()
+    if not changed:
         return None
     context.decide(NAME, "; ".join(loop.told))
     return loop.written()
@@ -61,7 +68,9 @@ class _Loop:
         told: what has been done.
     """
 
-    def __init__(self, outer: Reading, equation: Equation, fun: Any, program: Program) -> None:
+    def __init__(
+        self, outer: Reading, equation: Equation, fun: Any, program: Program, early: bool
+    ) -> None:
         self.outer = outer
         self.equation = equation
         self.fun = fun
@@ -79,7 +88,7 @@ class _Loop:
             self.outside.steady(v, operand)
         arrays = self.operands[c + n :]
         for v, operand, axis in zip(self.slices, arrays, fun.x_axes, strict=False):
-            if not v.weak:
+            if early and not v.weak:
                 self.outside.slices(v, operand, axis)
         self.flips: set[int] = set()  # transposed matrices among the new constants
         self.sums: dict[int, list[Term]] = {}

@@ -72,6 +72,10 @@ class Outside:
         """What computes it."""
         return self._early[number]
 
+    def sliced(self) -> list[Equation]:
+        """What is computed outside for all steps."""
+        return [e for number, e in self._early.items() if number not in self._all_steady]
+
     def is_steady(self, equation: Equation) -> bool:
         """Whether its result is the same in all steps."""
         return equation.results[0].number in self._all_steady

@@ -124,6 +124,8 @@ class Turning:
                 return self._elementwise
         elif fits and name == "matmul":
             return self._product if len(shape) > 2 or own else None
+        elif fits and name == "broadcast_to":
+            return self._spread
         if not own:
             return None
         if name in _SUMS:
@@ -265,6 +267,10 @@ class Turning:
         if any(self._is_spread(o) for o in operands):
             self.gain += _SPREAD * self._rows(equation.results[0])
         self._emit_turned(equation, [self._as_turned(o) for o in operands])
+
+    def _spread(self, equation: Equation, operands: Sequence[Operand]) -> None:
+        params = (("shape", _swapped(equation.results[0].shape)),)
+        self._emit_turned(equation, [self._as_turned(o) for o in operands], params)
 
     def _product(self, equation: Equation, operands: Sequence[Operand]) -> None:
         """(a b)ᵀ = bᵀ aᵀ."""

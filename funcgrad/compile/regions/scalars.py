@@ -254,7 +254,7 @@ class _Part:
         return 0.8 * self.costs.from_list + math.prod(variable.shape) * self.costs.per_item
 
     def pays(self) -> bool:
-        """Whether the cluster saves time."""
+        """Whether the cluster saves time worth mentioning."""
         after = 0.0
         seen = set()
         for i in self.members:
@@ -270,7 +270,7 @@ class _Part:
                     after += self._out(v)
             self.work += self._numbers[i] / self.costs.number
         self.after = after + 5 * self.costs.number
-        return self.after < self.before
+        return self.after + 0.2 * self.costs.ufunc < 0.9 * self.before
 
     def peel(self) -> None:
         """Take out equations at the edge for as long as that saves time."""

@@ -219,10 +219,12 @@ class _Cluster:
                 text = f"{self._named(kind, kind.__name__)}({text})"
             line(f"{name} = {text}")
             return
-        dtype = ", np.bool_" if value.boolean else ""
-        shape = variable.shape[0] if len(variable.shape) == 1 else variable.shape
-        empty = self._named(np.empty, "empty")
-        line(f"{name} = {empty}({shape}{dtype})")
+        memory = self.writer.memory(variable)
+        if not memory.isidentifier():
+            dtype = ", np.bool_" if value.boolean else ""
+            shape = variable.shape[0] if len(variable.shape) == 1 else variable.shape
+            memory = f"{self._named(np.empty, 'empty')}({shape}{dtype})"
+        line(f"{name} = {memory}")
         if texts:
             code = f"{len(texts)}{'?' if value.boolean else 'd'}"
             pack = self._named(_packer(code), f"pack_{code.strip('?')}")

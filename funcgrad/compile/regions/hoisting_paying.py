@@ -1,0 +1,53 @@
+"""What it is worth to compute something before a loop, and not in each of its steps."""
+
+from collections.abc import Iterable, Sequence
+
+from funcgrad.compile.regions.costs import Costs
+from funcgrad.compile.regions.scalars import LIMIT, small_rule, time_of
+from funcgrad.compile.regions.stacking_reading import Reading, shape_of, size_of
+from funcgrad.core.program import Equation, Variable
+
+__all__ = ["all_numbers", "saved"]
+
+_VIEWS = frozenset({"reshape", "transpose"})
+
+
+def all_numbers(equations: Sequence[Equation]) -> bool:
+    """Whether a step is one cluster of Python numbers (`funcgrad.compile.regions.scalars`)."""
+    return len(equations) > 1 and all(small_rule(e, False, LIMIT) for e in equations)
+
+
+def saved(early: Iterable[Equation], slices: int, body: Reading, costs: Costs) -> float:
+    """The time in nanoseconds that a step saves.
+
+    Args:
+        early: equations of the body that are done for all steps at once.
+        slices: how many slices of their results a step reads.
+        body: of the loop.
+        costs: of this machine.
+    """
+    found = list(early)
+    outside = {v.number for e in found for v in e.results}
+    readers: dict[int, list[Equation]] = {}
+    for equation in body.equations.values():
+        for operand in equation.operands:
+            if isinstance(operand, Variable):
+                readers.setdefault(operand.number, []).append(equation)
+    total = -slices * (costs.ufunc / 3 + costs.to_list)
+    for equation in found:
+        if equation.primitive.name in _VIEWS:
+            continue
+        result = equation.results[0]
+        rule = small_rule(equation, False, LIMIT)
+        if rule is None:
+            total += costs.product if equation.primitive.name == "matmul" else costs.ufunc
+            size = max(size_of(shape_of(x)) for x in (result, *equation.operands))
+            total -= size * result.dtype.itemsize * (costs.streamed - costs.cached)
+        elif any(
+            reader.results[0].number not in outside and small_rule(reader, False, LIMIT)
+            for reader in readers.get(result.number, ())
+        ):
+            total += rule.work(equation) * costs.number  # it would be among the numbers of the step
+        else:
+            total += time_of(equation, rule, costs)
+    return total
