@@ -18,7 +18,7 @@ from funcgrad.compile.regions.cluster import SLOTS
 from funcgrad.compile.regions.context import Context, Segment
 from funcgrad.compile.regions.hoisting_lanes import SMALL_PART, fits
 from funcgrad.compile.regions.hoisting_outside import Outside
-from funcgrad.compile.regions.hoisting_paying import all_numbers, saved
+from funcgrad.compile.regions.hoisting_paying import saved, stays_numbers
 from funcgrad.compile.regions.stacking import LARGE_TERM, LEAST, OFTEN, Term, is_large, term_of
 from funcgrad.compile.regions.stacking_fading import CHAIN, FIRST, is_looked_at, watch
 from funcgrad.compile.regions.stacking_reading import Operand, Reading, shape_of, size_of
@@ -48,15 +48,13 @@ def lighter_loop(outer: Reading, equation: Equation, context: Context) -> list[E
     program: Program = optimised(fun.body.program, exact=True)[0]
     if not program.equations or len(program.equations) < len(program.items):
         return None
-    if all_numbers(program.equations):
-        return None  # as Python numbers the whole step is faster than a call of NumPy more
     loop = _Loop(outer, equation, fun, program, early=True)
-    changed = loop.change()
+    if not loop.change() or stays_numbers(program.equations, loop.kept):
+        return None
     if loop.new and saved(loop.outside.sliced(), len(loop.new), loop.body, context.costs) <= 0:
         loop = _Loop(outer, equation, fun, program, early=False)
-        changed = loop.change()
-    if not changed:
-        return None
+        if not loop.change():
+            return None
     context.decide(NAME, "; ".join(loop.told))
     return loop.written()
 

@@ -7,14 +7,30 @@ from funcgrad.compile.regions.scalars import LIMIT, small_rule, time_of
 from funcgrad.compile.regions.stacking_reading import Reading, shape_of, size_of
 from funcgrad.core.program import Equation, Variable
 
-__all__ = ["all_numbers", "saved"]
+__all__ = ["saved", "stays_numbers"]
 
 _VIEWS = frozenset({"reshape", "transpose"})
 
 
-def all_numbers(equations: Sequence[Equation]) -> bool:
-    """Whether a step is one cluster of Python numbers (`funcgrad.compile.regions.scalars`)."""
-    return len(equations) > 1 and all(small_rule(e, False, LIMIT) for e in equations)
+def stays_numbers(step: Sequence[Equation], left: Iterable[Equation]) -> bool:
+    """Whether a step is Python numbers as a whole, and most of it would be left in the loop.
+
+    Such steps take less time than the calls of NumPy by which parts of them are taken out.
+
+    Args:
+        step: what a step computes.
+        left: what it would still compute.
+    """
+    if len(step) < 2:
+        return False
+    total = 0.0
+    for equation in step:
+        rule = small_rule(equation, False, LIMIT)
+        if rule is None:
+            return False
+        total += rule.work(equation)
+    rules = [(small_rule(equation, False, LIMIT), equation) for equation in left]
+    return 2 * sum(rule.work(equation) for rule, equation in rules if rule) > total
 
 
 def saved(early: Iterable[Equation], slices: int, body: Reading, costs: Costs) -> float:
