@@ -472,5 +472,10 @@ def jit(
             "kind of arguments. Pass an integer from 1 on, or leave it away."
         )
     check_backend(backend)
+    if not hasattr(threads, "__index__") or int(threads) < 1:
+        raise ArgumentSelectionError(
+            f"jit: threads={threads!r}. It is the number of threads that may share the work of one "
+            "call. Pass an integer from 1 on, or leave it away."
+        )
     options = Options(max_traces, exact, fast_math, backend, threads)
     return Jitted(fun, static_argnums, static_argnames, options)

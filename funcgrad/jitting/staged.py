@@ -18,6 +18,7 @@ from funcgrad.compile.naming import Names
 from funcgrad.compile.passes import Savings, forward
 from funcgrad.compile.regions.context import Context
 from funcgrad.compile.regions.costs import costs_here
+from funcgrad.compile.regions.tiles_threads import processors
 from funcgrad.compile.tree import PathsDifferError
 from funcgrad.compile.writer import Writer
 from funcgrad.core.modes import MODES
@@ -267,7 +268,8 @@ class Staged:
         scope = JitScope(names)
         name = names.fresh(self.name if self.name.isidentifier() else "compiled")
         options = self.options
-        context = Context(options.exact, options.backend, options.threads, costs_here())
+        threads = min(options.threads, processors())
+        context = Context(options.exact, options.backend, threads, costs_here())
         writer = Writer(scope, names, context=context, scratch=True)
         missed = scope.helper(MISSED, "MISSED")
         emitted = emit(

@@ -319,6 +319,9 @@ def test_static_values_need_a_hash(value: Any):
     [
         {"max_traces": 0},
         {"max_traces": "many"},
+        {"threads": 0},
+        {"threads": "all"},
+        {"backend": "c"},
         {"static_argnums": 5},
         {"static_argnums": "n"},
         {"static_argnames": 3},

@@ -138,3 +138,26 @@ def test_the_users_own_warnings_come_when_the_function_is_recorded():
 
     compiled = exact_jit(f)
     assert [len(outcome(compiled, ONES).warned) for _ in range(3)] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: 1.0 / (x * 1e300 * 1e300) + x * 2 - 1,
+        lambda x: np.reciprocal(x * 1e300 * 1e300) + x * 2 - 1,
+        lambda x: np.minimum(x * 1e300 * 1e300, 3.0) + x * 2 - 1,
+        lambda x: np.where(x * 1e300 * 1e300 > 3, x, 1.0) + x * 2 - 1,
+        lambda x: np.where(x > 2, x, x * 1e300 * 1e300)[2] + x * 2 - 1,
+        lambda x: np.sign(x * 1e300 * 1e300) + x * 2 - 1,
+        lambda x: np.max(np.minimum(x * 1e300 * 1e300, x)) + x * 2 - 1,
+    ],
+)
+def test_infinities_that_get_lost_warn_as_well(f: Any):
+    """Few elements are Python floats, which overflow in silence."""
+    x = np.array([1.0, 2.0, 3.0])
+    compiled = exact_jit(f)
+    for _ in range(2):
+        require_alike(outcome(compiled, x), outcome(f, x))
+    assert outcome(f, x).warned
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        compiled(x)

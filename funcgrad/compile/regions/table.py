@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from funcgrad.compile.regions.context import Context, Segment
 from funcgrad.compile.regions.hoisting import NAME as HOISTED
 from funcgrad.compile.regions.hoisting import hoisted
-from funcgrad.compile.regions.numba_clusters import in_machine_code
-from funcgrad.compile.regions.scalars import as_numbers
-from funcgrad.compile.regions.tiles import in_tiles
 from funcgrad.compile.regions.layout import turned
 from funcgrad.compile.regions.layout_sums import shorter_sums
+from funcgrad.compile.regions.numba_clusters import in_machine_code
 from funcgrad.compile.regions.rows import one_pass_over_rows
+from funcgrad.compile.regions.scalars import as_numbers
 from funcgrad.compile.regions.softmax import simpler_losses
 from funcgrad.compile.regions.softmax_fused import losses_with_slopes
+from funcgrad.compile.regions.tiles import in_tiles
 from funcgrad.compile.tree import Block, End, Fork
 from funcgrad.core.program import Equation, Guard, Program, Variable
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context, copy_context
 from typing import Any, TypeAlias
 
-__all__ = ["share"]
+__all__ = ["processors", "share"]
 
 Tiles: TypeAlias = "Iterator[tuple[int, tuple[int, int]]]"
 Work: TypeAlias = Callable[[Tiles], None]
@@ -84,6 +84,12 @@ class _Worker:
             IDLE.append(self)
             job.done.release()
             del job, context
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    known = hasattr(os, "sched_getaffinity")  # not everywhere
+    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
 
 
 def share(work: Work, spans: Iterable[tuple[int, int]], threads: int) -> None:
