@@ -290,7 +290,10 @@ class SideEffectWarning(UserWarning):
 
 
 class PathLimitWarning(UserWarning):
-    """A jitted function has taken too many paths, and runs without compilation from now on.
+    """A jitted function has taken too many paths, or reads names that are bound ever anew.
+
+    After too many paths it runs without compilation. Names are compared at each call, and when one
+    is bound to another object, the function is recorded again.
 
     Warns: `fg.jit(lambda x: x[: int(x[0])].sum())`, called with ever new values of `x[0]`.
     Mended: `fg.jit(f, static_argnums=1)` for a length that is an argument.

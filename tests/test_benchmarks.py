@@ -174,7 +174,7 @@ def _calls_of(work: Callable[[], Any]) -> int:
 @pytest.mark.parametrize(
     ("size", "most"),
     # Arrays of ten are unrolled: an expression is written for every element.
-    [(10, 400), (100, 280)],
+    [(10, 310), (100, 275)],
 )
 def test_compilation_takes_as_many_steps_for_the_last_operation_as_for_the_first(
     size: int, most: int

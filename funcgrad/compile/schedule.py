@@ -49,23 +49,18 @@ _KNOWN = frozenset(
 """Families of operations that keep nothing of what they are given."""
 _FRESH = frozenset(
     {
-        "astype",
-        "concatenate",
-        "copy",
-        "gather",
-        "matmul",
-        "max",
-        "mean",
-        "min",
-        "prod",
-        "scan",
-        "scatter_add",
-        "stack",
-        "sum",
-        "unindex",
-        "where",
+        "astype", "clip", "concatenate", "copy", "gather", "matmul", "max", "mean", "min", "prod",
+        "scan", "scatter_add", "stack", "sum", "unindex", "where",
     }
-)
+)  # fmt: skip
+_LAID_ANYHOW = frozenset(
+    {
+        "all", "any", "argmax", "argmin", "argpartition", "argsort", "cumprod", "cumsum", "lexsort",
+        "nanargmax", "nanargmin", "partition_order", "search_rows", "searchsorted", "std",
+        "take_along_axis", "var",
+    }
+)  # fmt: skip
+"""Operations whose results have memory of their own, too, in an order that is not known."""
 
 
 _IN_C = (("order", "C"),)
@@ -356,6 +351,9 @@ class _Planner:
         name = equation.primitive.name
         if equation.primitive.family == CLUSTER:
             return IN_ORDER
+        turned = name == "cumsum" and dict(equation.params)["reverse"]
+        if turned or (name in _LAID_ANYHOW and len(shape) > 1):
+            return None
         if len(shape) < 2 or name == "unindex" or (name == "matmul" and len(shape) <= 3):
             return IN_ORDER  # of a stack of products NumPy may change the order of the stack's axes
         if name == "copy" and equation.params == _IN_C:
@@ -381,9 +379,10 @@ class _Planner:
 def is_fresh(equation: Equation) -> bool:
     """Whether the result has memory of its own, without doubt."""
     primitive = equation.primitive
-    if primitive.name in _FRESH or primitive.family == CLUSTER:
+    name = primitive.name
+    if name in _FRESH or name in _LAID_ANYHOW or primitive.family == CLUSTER:
         return True
-    if primitive.name in _FOLDS:  # what is summed over nothing may be a view
+    if name in _FOLDS:  # what is summed over nothing may be a view
         operand = equation.operands[0]
         own = operand.shape if isinstance(operand, Variable) else _shape(operand)
         return bool(_size(own) != _size(equation.results[0].shape))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.compile.passes import optimised
+from funcgrad.compile.regions.scalars_loops import steps_are_numbers, write_steps
 from funcgrad.compile.schedule import LARGE
 from funcgrad.compile.structured import WRITERS
 from funcgrad.core.program import Constant, Equation, Program, Variable
@@ -37,12 +38,15 @@ class _Loop:
     def __init__(self, writer: Any, equation: Equation, operands: Sequence[str]) -> None:
         self.writer = writer
         self.equation = equation
+        self.operands = operands
         self.fun: Any = dict(equation.params)["fun"]
         self.inputs: list[Any] = self.fun.spread(operands, None)
         self.n = len(self.fun.started)
         self.c = self.fun.consts
         self.program: Program = optimised(self.fun.body.program, exact=True)[0]
-        self.sums = _running_sums(self.program, self.fun)
+        context = writer.context
+        self.numbers = context is not None and steps_are_numbers(equation, self.program, context)
+        self.sums = {} if self.numbers else _running_sums(self.program, self.fun)
         self.places = _places(self.program, self.sums)
         self.own = len(self.program.outputs)
         if self.sums:
@@ -63,6 +67,9 @@ class _Loop:
         """Write it."""
         writer, fun, n = self.writer, self.fun, self.n
         self._write_constants()
+        if self.numbers:
+            given = self.writer, self.equation, self.operands
+            return write_steps(*given, self.program, self.inputs)
         c = self.c
         carries = [self._started(i) for i in range(n)]
         stacks = [self._stack(j) for j in range(n, self.own)]

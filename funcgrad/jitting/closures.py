@@ -4,20 +4,29 @@ These are compared by identity at each call, so that a function is recorded agai
 is bound to something else. Arrays among them are not constants of the program: while the function
 is recorded, a copy of it reads tracers in their place, so whatever is computed from them is
 computed anew at each call. Functions in closures are followed, those that are found through globals
-are not. Attributes of objects are compared too; what is computed from arrays among them alone is
+are not. Attributes of objects are compared too, of objects in them as well, and attributes of
+modules and classes that the function names; what is computed from arrays among them alone is
 computed when the function is recorded.
 """
 
 import ast
-import dis
 import functools
 from collections.abc import Callable, Iterator
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from funcgrad.core.tracer import Tracer
+from funcgrad.jitting.reading import (
+    attribute_names,
+    class_attributes,
+    global_names,
+    is_users,
+    is_users_module,
+    stored_attributes,
+    stored_names,
+)
 
 __all__ = ["Closure", "Wrapper"]
 
@@ -29,6 +38,11 @@ FROZEN = 1 << 20
 
 ATTRIBUTES = 64
 """So many attributes of an object are compared."""
+
+OBJECTS = 32
+"""So many objects are looked into, one through the attributes of another."""
+
+MISSING = object()
 
 DEPTH = 16
 """Containers that are nested deeper, too."""
@@ -193,6 +207,7 @@ class _Walk:
         self.traced = False
         self.reader: Any = None
         self.seen: set[int] = set()
+        self.objects: dict[int, Any] = {}
 
     def function(self, fun: Any) -> None:
         """Note what a callable reads."""
@@ -223,18 +238,50 @@ class _Walk:
 
     def attributes(self, x: Any, name: str, fun: Any) -> None:
         """Note the attributes of an object of the user's, but those that the function sets."""
-        found = getattr(x, "__dict__", None)
-        own = (type(x).__module__ or "").split(".", 1)[0] in (*_OWN, "builtins")
-        if own or not isinstance(found, dict) or isinstance(x, type | ModuleType | FunctionType):
+        if isinstance(x, type | ModuleType):
+            self.named(x, name, fun)
+        if not is_users(x) or id(x) in self.objects or len(self.objects) >= OBJECTS:
             return
+        self.objects[id(x)] = x
         stored = stored_attributes(fun.__code__) if isinstance(fun, FunctionType) else frozenset()
-        keys = [key for key in found if key not in stored]
-        for key in found:
+        found = getattr(x, "__dict__", None)
+        held = found if isinstance(found, dict) else {}
+        for key in held:
             if key in stored:
                 where = f"{name}.{key}"
-                self.closure.written.append(Site(where, found, f"{{}}[{key!r}]", found[key]))
-        for key in keys[:ATTRIBUTES]:
-            self.places(f"{name}.{key}", found, f"{{}}[{key!r}]", found[key])
+                self.closure.written.append(Site(where, held, f"{{}}[{key!r}]", held[key]))
+        keys = [key for key in held if key not in stored]
+        inside = [
+            (f"{name}.{key}{''.join(path)}", leaf)
+            for key in keys[:ATTRIBUTES]
+            for path, leaf in self.places(f"{name}.{key}", held, f"{{}}[{key!r}]", held[key])
+        ]
+        for key in class_attributes(type(x)):
+            if key not in held and key not in stored and len(inside) < ATTRIBUTES:
+                inside += self.attribute(x, f"{name}.{key}", key)
+        for where, leaf in inside:
+            self.attributes(leaf, where, fun)
+
+    def attribute(self, x: Any, name: str, key: str) -> list[tuple[str, Any]]:
+        """Note one attribute that is found otherwise than in an object's own dict."""
+        value = getattr(x, key, MISSING)
+        if value is MISSING or not key.isidentifier():
+            return []
+        parts = self.places(name, x, f"{{}}.{key}", value)
+        return [(f"{name}{''.join(path)}", leaf) for path, leaf in parts]
+
+    def named(self, x: Any, name: str, fun: Any) -> None:
+        """Note what a function reads of a module or a class of the user's: plain values."""
+        if not is_users_module(x) or not isinstance(fun, FunctionType) or id(x) in self.objects:
+            return
+        self.objects[id(x)] = x
+        stored = stored_attributes(fun.__code__)
+        plain = vars(x) if isinstance(x, ModuleType) else frozenset(class_attributes(x))
+        for key in sorted(attribute_names(fun.__code__).intersection(plain) - stored):
+            if callable(getattr(x, key, None)):
+                continue
+            for where, leaf in self.attribute(x, f"{name}.{key}", key):
+                self.attributes(leaf, where, fun)
 
     def users(self, fun: FunctionType) -> None:
         """Note what a function of the user's reads."""
@@ -259,7 +306,9 @@ class _Walk:
                 self.closure.written.append(Site(name, found, f"{{}}[{name!r}]", found[name]))
             elif name in fun.__globals__:
                 value = fun.__globals__[name]
-                if not isinstance(value, ModuleType | type):
+                if isinstance(value, ModuleType | type):
+                    self.named(value, name, fun)
+                else:
                     self.site(name, fun.__globals__, f"{{}}[{name!r}]", value, is_global=True)
 
     def site(
@@ -351,47 +400,6 @@ def _collect(
         return False
     items = value.items() if type(value) is dict else enumerate(value)
     return all(_collect(item, (*path, f"[{key!r}]"), leaves, lengths) for key, item in items)
-
-
-@functools.lru_cache(maxsize=1024)
-def global_names(code: CodeType) -> tuple[str, ...]:
-    """Names of globals that the code reads, also in functions and comprehensions inside of it."""
-    names: dict[str, None] = {}
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            names[str(instruction.argval)] = None
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            names.update(dict.fromkeys(global_names(constant)))
-    return tuple(names)
-
-
-@functools.lru_cache(maxsize=1024)
-def stored_names(code: CodeType) -> frozenset[str]:
-    """Names of globals and free variables that the code assigns to."""
-    names = {
-        str(instruction.argval)
-        for instruction in dis.get_instructions(code)
-        if instruction.opname in ("STORE_GLOBAL", "STORE_DEREF", "DELETE_GLOBAL")
-    }
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            names |= stored_names(constant)
-    return frozenset(names)
-
-
-@functools.lru_cache(maxsize=1024)
-def stored_attributes(code: CodeType) -> frozenset[str]:
-    """Names of attributes that the code assigns to."""
-    names = {
-        str(instruction.argval)
-        for instruction in dis.get_instructions(code)
-        if instruction.opname in ("STORE_ATTR", "DELETE_ATTR")
-    }
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            names |= stored_attributes(constant)
-    return frozenset(names)
 
 
 class _Copy:

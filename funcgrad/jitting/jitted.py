@@ -17,6 +17,7 @@ from funcgrad.core.tracer import Tracer
 from funcgrad.errors import (
     ArgumentSelectionError,
     FuncgradError,
+    PathLimitWarning,
     SideEffectWarning,
     StaticArgumentError,
     warn_user,
@@ -107,6 +108,7 @@ class Jitted(Wrapper):
         "_names",
         "_numbers",
         "_options",
+        "_rebound",
         "_states",
         "_statics",
         "_warned",
@@ -130,6 +132,7 @@ class Jitted(Wrapper):
         self._log = Log()
         self._frozen = False
         self._warned = False
+        self._rebound = 0
         self._hits = itertools.count()
         self._fast: Callable[..., Any] = self._slow
 
@@ -274,11 +277,24 @@ class Jitted(Wrapper):
                 if state.closure.same_as(closure):
                     break
             else:
+                if states:
+                    self._note_rebinding(closure.difference(states[-1].closure))
                 state = _State(closure)
             others = [old for old in self._states if old is not state]
             self._states = [*others[1 - STATES :], state]
             self._renew(state)
         return state
+
+    def _note_rebinding(self, what: str) -> None:
+        """Warn once of a name that is bound to something else again and again."""
+        self._rebound += 1
+        if self._rebound == self._options.max_traces:
+            warn_user(
+                f"jit: {function_name(self.fun)} has been recorded anew {self._rebound} times, "
+                f"because {what}. Each time takes about as long as many calls. Pass the value as "
+                "an argument, or change an array in place.",
+                PathLimitWarning,
+            )
 
     def _staged(self, state: _State, key: tuple[Any, Any, int], dynamic: Any) -> _Call:
         """The function for one structure of arguments, one tuple of static ones."""
@@ -444,7 +460,8 @@ def jit(
 
     Warns:
         SideEffectWarning: if the function assigns to names or attributes outside of it.
-        PathLimitWarning: if there are more than `max_traces` paths.
+        PathLimitWarning: if there are more than `max_traces` paths, or if names that the function
+            reads have been bound to something else so many times.
 
     Example:
         >>> import funcgrad as fg, numpy as np

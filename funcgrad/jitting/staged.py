@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.compile.collecting import no_collections
 from funcgrad.compile.emit import Emitted, emit
 from funcgrad.compile.load import load
 from funcgrad.compile.naming import Names
@@ -233,11 +234,13 @@ class Staged:
             return self.result(static, values)
         raw = stage.finish(self.name, inputs, outs)
         self.recordings += 1
-        program, savings = forward(raw, exact=self.options.exact, fast_math=self.options.fast_math)
-        with self._lock:
-            if all(path.raw != raw for path in unit.paths):
-                unit.ordered = unit.ordered or tuple(map(_in_order, leaves))
-                self._add(unit, Path(raw, program, static, savings))
+        options = self.options
+        with no_collections():
+            program, savings = forward(raw, exact=options.exact, fast_math=options.fast_math)
+            with self._lock:
+                if all(path.raw != raw for path in unit.paths):
+                    unit.ordered = unit.ordered or tuple(map(_in_order, leaves))
+                    self._add(unit, Path(raw, program, static, savings))
         return self.result(static, values)
 
     def _give_up(self, unit: Unit) -> None:

@@ -33,7 +33,8 @@ MANY_PRODUCTS = 20_000
 
 
 def _matmul_value(a: Any, b: Any) -> Any:
-    if type(a) is np.ndarray and type(b) is np.ndarray and a.ndim <= 2 and b.ndim <= 2:
+    plain = type(a) is np.ndarray and type(b) is np.ndarray
+    if plain and a.ndim <= 2 and b.ndim <= 2 and a.dtype == b.dtype:
         return np.dot(a, b)  # half the overhead of matmul on small matrices
     return np.matmul(a, b)
 

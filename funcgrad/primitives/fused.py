@@ -118,14 +118,21 @@ def without_shift(x: Any, axis: Axes | int, out: Any = None) -> Any:
     Returns:
         The result, or `None` if an exponential or a sum is too large or too small.
     """
-    if not np.maximum.reduce(x, axis=None) <= NEAR:
+    found = _exponentials(x, axis, out)
+    if found is None:
         return None
-    weights = np.exp(x, out=out)
-    sums = _sum_along(weights, axis)
-    if np.minimum.reduce(sums, axis=None) < FAR:
-        return None
+    weights, sums = found
     weights /= sums
     return weights
+
+
+def _exponentials(x: Any, axis: Axes | int, out: Any = None) -> tuple[Any, Any] | None:
+    """exp(x) and its sums, with reduced axes kept; `None` as in `without_shift`."""
+    if not np.maximum.reduce(x, axis=None) <= NEAR:
+        return None
+    grown = np.exp(x, out=out)
+    sums = _sum_along(grown, axis)
+    return None if np.minimum.reduce(sums, axis=None) < FAR else (grown, sums)
 
 
 def _sum_along(x: Any, axis: Axes | int) -> Any:
@@ -157,9 +164,23 @@ def _logsumexp_value(x: Any, *, axis: Axes, keepdims: bool) -> Any:
     x = as_array(x)
     if not x.size:
         return np.full_like(np.sum(x, axis=axis, keepdims=keepdims), -np.inf)[()]
-    top, below = shifted(x, axis)
-    out = np.log(normalised(below, axis)[1]) + top
+    out = _normaliser(x, axis)[0]
     return out if keepdims else np.squeeze(out, axis)[()]
+
+
+def _normaliser(x: Any, axis: Axes | int) -> tuple[Any, Any, Any]:
+    """log Σ exp(x) of a plain array that is not empty, with reduced axes kept.
+
+    Returns:
+        It, and what softmax(x) is a quotient of: each result has the bits of `softmax_of`.
+    """
+    if type(x) is np.ndarray and x.size >= MANY and x.dtype in FLOATS:
+        found = _exponentials(x, axis)
+        if found is not None:
+            return np.log(found[1]), *found
+    top, below = shifted(x, axis)
+    weights, norm = normalised(below, axis)
+    return np.log(norm) + top, weights, norm
 
 
 def _shift_value(x: Any, *, axis: Axes) -> Any:
@@ -179,11 +200,11 @@ def _softmax_jvp(y: Any, _x: Any, t: Any, *, axis: Axes) -> Any:
 
 def _softmax_pull(ct: Any, residuals: Any) -> Any:
     y, axis = residuals
-    if type(ct) is np.ndarray and type(y) is np.ndarray and axis in (-1, (-1,)):
-        part = ct - np.vecdot(ct, y)[..., None]
+    part = ct - total(ct * y, axis)
+    if type(part) is np.ndarray:
         part *= y
         return part
-    return (ct - total(ct * y, axis)) * y
+    return part * y
 
 
 def _log_softmax_jvp(y: Any, _x: Any, t: Any, *, axis: Axes) -> Any:
@@ -274,11 +295,8 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     if axis is None and rank_of(x) == 1:
         axis = 0
     if _is_fast(x, axis):
-        top, below = shifted(x.value, axis)
-        weights, norm = normalised(below, axis)
+        z, weights, norm = _normaliser(x.value, axis)
         weights /= norm
-        z = np.log(norm)
-        z += top
         residuals = weights, z.shape
         z = z if keepdims else z.squeeze(axis)[()]
         return append_record(x, logsumexp_p, _logsumexp_pull, residuals, z)

@@ -27,6 +27,15 @@ _LARGE = 4096
 """In a graph of so many vertices, all of about as many neighbours, bands are not searched for a
 better colouring."""
 
+_DENSE = 64
+"""Matrices of so many times more places than entries are not laid out."""
+
+_CROWDED = 8
+"""A vertex of so many times more neighbours than the mean is a hub."""
+
+_HUBS = 32
+"""So many hubs at most have colours of their own."""
+
 _FEW = 3
 """With so many colours there is hardly a better colouring."""
 
@@ -110,8 +119,11 @@ def star_colours(pattern: Pattern) -> Indices:
     colours = cyclic(1, max(_FEW, most) + 1) if is_even else cyclic(1, _FEW + 1)
     if colours is not None:
         return colours
+    apart = _hubs_apart(graph)
+    if apart is not None and count >= _LARGE:
+        return apart
     edges = lists_of(graph)
-    colours = _fewest(edges, min(2, most), lambda order: _star(edges, order))
+    colours = _better(apart, _fewest(edges, min(2, most), lambda order: _star(edges, order)))
     if colours.max(initial=0) < _FEW:
         return colours
     colours = _better(cyclic(_FEW + 1, int(colours.max()) + 1), colours)
@@ -142,6 +154,23 @@ def star_sources(pattern: Pattern, colours: Indices) -> tuple[Indices, Indices]:
             "colouring of this pattern. Take those of star_colours."
         )
     return np.where(alone, rows, columns), colours[np.where(alone, columns, rows)]
+
+
+def _hubs_apart(graph: Pattern) -> Indices | None:
+    """Colours of their own for the few vertices of very many neighbours, if there are such.
+
+    No path has only two colours then that such a vertex is on, so they count as away.
+    """
+    degrees = np.bincount(graph.rows, minlength=graph.shape[0])
+    hubs = degrees > _CROWDED * max(1.0, float(degrees.mean()))
+    number = int(np.count_nonzero(hubs))
+    if not 0 < number <= _HUBS:
+        return None
+    rest = ~(hubs[graph.rows] | hubs[graph.columns])
+    colours = star_colours(Pattern(graph.shape, graph.rows[rest], graph.columns[rest]))
+    most = int(colours[~hubs].max(initial=0))
+    colours[hubs] = most + 1 + np.arange(number)
+    return colours
 
 
 def _better(some: Indices | None, others: Indices) -> Indices:
@@ -183,7 +212,12 @@ def _alone(pattern: Pattern, colours: Indices) -> tuple[Any, Any]:
     rows, columns = pattern.rows, pattern.columns
     count = int(colours.max(initial=0)) + 1
     forth, back = rows * count + colours[columns], columns * count + colours[rows]
-    seen = np.bincount(forth, minlength=pattern.shape[0] * count)
+    size = pattern.shape[0] * count
+    if size > _DENSE * rows.size:  # the entries stand in few of the places
+        places, seen = np.unique(forth, return_counts=True)
+        own, across = (seen[np.searchsorted(places, keys)] == 1 for keys in (forth, back))
+        return own, across  # all of `back` are places, for the pattern is symmetric
+    seen = np.bincount(forth, minlength=size)
     return seen[forth] == 1, seen[back] == 1
 
 

@@ -14,7 +14,7 @@ from funcgrad import tree
 from funcgrad.core.protocols import DISPATCH
 from funcgrad.errors import SparsityError
 from funcgrad.families.shapes import shape_of
-from funcgrad.sparse.finding import find, outside
+from funcgrad.sparse.finding import find, is_symmetric, outside
 from funcgrad.sparse.pattern import Indices, Pattern
 from funcgrad.sparse.problem import Call, Problem, argument, example_of, size_of
 from funcgrad.transforms.arguments import result_dtype
@@ -36,6 +36,7 @@ class Layout:
         lines: for each entry its row in the compressed matrix.
         colours: for each entry its column in the compressed matrix, which is a colour.
         length: number of rows of the compressed matrix.
+        is_star: whether entries are taken from their mirror images, too.
     """
 
     mode: str
@@ -43,6 +44,7 @@ class Layout:
     lines: Indices
     colours: Indices
     length: int
+    is_star: bool = False
 
     @property
     def count(self) -> int:
@@ -119,9 +121,10 @@ class Watch:
         pattern: its structure.
         is_given: whether the structure is the user's, who vouches for it.
         leaves: of the arguments that the structure was found at.
+        is_star: whether the matrix has to be symmetric.
     """
 
-    __slots__ = ("call", "is_given", "pattern", "problem", "trusted")
+    __slots__ = ("call", "is_given", "is_star", "pattern", "problem", "trusted")
 
     def __init__(
         self,
@@ -130,8 +133,10 @@ class Watch:
         pattern: Pattern,
         is_given: bool,
         leaves: Sequence[Any],
+        is_star: bool,
     ) -> None:
         self.problem = problem
+        self.is_star = is_star
         self.call = call
         self.pattern = pattern
         self.is_given = is_given
@@ -155,7 +160,16 @@ class Watch:
                     f"{shape_of(old)}. Colours belong to one size. Call prepare for this one, or "
                     "call the sparse derivative itself, which keeps a plan for each."
                 )
-        if self.is_given or self._is_trusted(leaves):
+        if self._is_trusted(leaves):
+            return
+        if self.is_star and not is_symmetric(self.problem, planned.at(leaves)):
+            raise SparsityError(
+                f"{self.problem.transform}: for these values {self.problem.name} takes a branch "
+                "with a custom rule, so that its second derivatives may not be symmetric. The plan "
+                "was made for symmetric ones. Call prepare for such values, or use "
+                f"sparse_jacobian(grad({self.problem.name}))."
+            )
+        if self.is_given:
             return
         found = find(self.problem, planned.at(leaves), self.pattern).pattern
         assert found is not None  # it is asked for

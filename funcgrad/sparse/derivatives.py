@@ -253,7 +253,10 @@ class _Keeper:
         if fun is not self.problem.fun:  # a copy that reads traced values: its plan goes with them
             return self.make(fun, args, kwargs).evaluate(leaves)
         key = structure, *map(_kind, leaves)
-        plan = self.plans.get(key)
+        try:
+            plan = self.plans.get(key)
+        except TypeError:  # an argument without a hash, that is no array: it is no key
+            return self.make(fun, args, kwargs).evaluate(leaves)
         if plan is None:
             plan = self.keep(key, self.make(fun, args, kwargs))
         try:
@@ -262,7 +265,7 @@ class _Keeper:
             if self.structure is not None:
                 raise
             wider = self.make(fun, args, kwargs, plan.pattern)
-            if wider.pattern == plan.pattern:
+            if wider.pattern == plan.pattern and wider.is_star == plan.is_star:
                 raise
         return self.keep(key, wider).evaluate(leaves)
 

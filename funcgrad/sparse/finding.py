@@ -8,6 +8,7 @@ integers and booleans only, if the structure is the same then. What does count i
 call of a plan; inside of another staging a guard of that program does it.
 """
 
+import copy
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,10 +32,11 @@ from funcgrad.primitives.structural import copy_p
 from funcgrad.sparse.pattern import Pattern
 from funcgrad.sparse.problem import Call, Problem, example_of, outline
 from funcgrad.sparse.structure import jacobian_pattern
+from funcgrad.sparse.symmetry import has_own_rules
 from funcgrad.transforms.arguments import result_dtype
 from funcgrad.transforms.forward import jvp
 
-__all__ = ["Found", "Known", "find", "find_for_all", "outside"]
+__all__ = ["Found", "Known", "find", "find_for_all", "is_symmetric", "outside"]
 
 _ALL = "biufc"
 _INTEGERS = "biu"
@@ -83,12 +85,14 @@ class Found:
         known: what that depends on.
         outs: results of the function (of its gradient, for a Hessian): zeros of no memory.
         out_structure: of the results.
+        eps: of the coarsest numbers on the way.
     """
 
     pattern: Pattern | None
     known: tuple[Known, ...]
     outs: tuple[Any, ...]
     out_structure: tree.Structure
+    eps: float = 0.0
 
 
 def find(
@@ -117,7 +121,7 @@ def find(
         found = found if besides is None else found | besides
         known = _known(problem, call, found, recording)
     outs = tuple(map(outline, recording.outs))
-    return Found(found, known, outs, recording.out_structure)
+    return Found(found, known, outs, recording.out_structure, _coarsest(program))
 
 
 def find_for_all(problem: Problem, call: Call) -> Found:
@@ -132,6 +136,22 @@ def find_for_all(problem: Problem, call: Call) -> Found:
         problem.check_output(out)
     outs = tuple(map(outline, first.outs))
     return Found(_pattern(problem, program, tracked), (), outs, first.out_structure)
+
+
+def _coarsest(program: Program) -> float:
+    """The largest eps of the numbers that a program computes with."""
+    dtypes = {v.dtype for item in program.equations for v in item.results}
+    return max((float(np.finfo(d).eps) for d in dtypes if d.kind in "fc"), default=0.0)
+
+
+def is_symmetric(problem: Problem, call: Call) -> bool:
+    """Whether the matrix is symmetric for sure: a Hessian by no other rules than our own."""
+    if not problem.is_hessian:
+        return False
+    try:
+        return not has_own_rules(_Recording(problem, call, _ALL).values())
+    except Exception:  # noqa: BLE001  # mistakes are named where derivatives are taken
+        return False
 
 
 def _pattern(problem: Problem, program: Program, tracked: Sequence[int]) -> Pattern:
@@ -281,8 +301,23 @@ class _Recording:
         arrays = {key: read() for key, read in self._read.items()}
         return {key: array for key, array in arrays.items() if array is not None}
 
+    def values(self) -> Program:
+        """The program of the function itself, without derivatives."""
+        problem = copy.copy(self.problem)
+        problem.is_hessian = False
+        self._staged(problem, lambda target, primals, _dots: target(*primals))
+        return Program(problem.name, tuple(self.inputs), tuple(self.stage.items), ())
+
     def run(self) -> tuple[Program, list[int]]:
         """The program, and the numbers of its inputs that are tangents."""
+        (out, out_dot, *_), tracked = self._staged(self.problem, self._push)
+        self.outs, self.out_structure = tree.flatten(out)
+        outputs = tuple(self._output(dot) for dot in tree.leaves(out_dot))
+        inputs = tuple(self.inputs)
+        return Program(self.problem.name, inputs, tuple(self.stage.items), outputs), tracked
+
+    def _staged(self, problem: Problem, follow: Callable[..., Any]) -> tuple[Any, list[int]]:
+        """What `follow(target, primals, tangents)` gives, and the numbers of the tangents."""
         call, stage = self.call, self.stage
         before, copies = MODES.staging, MODES.copies
         MODES.staging, MODES.copies = 1, {}  # loops and branches stay equations
@@ -294,15 +329,11 @@ class _Recording:
                 first = len(self.inputs)
                 dots = tuple(self._input(np.ones(shape_of(x), result_dtype(x))) for x in primals)
                 tracked = list(range(first, len(self.inputs)))
-                target = call.target(self.problem, self._function(), leaves)
-                out, out_dot, *_ = self._push(target, primals, dots)
+                target = call.target(problem, self._function(), leaves)
+                return follow(target, primals, dots), tracked
         finally:
             MODES.staging, MODES.copies = before, copies
             stage.close()
-        self.outs, self.out_structure = tree.flatten(out)
-        outputs = tuple(self._output(dot) for dot in tree.leaves(out_dot))
-        inputs = tuple(self.inputs)
-        return Program(self.problem.name, inputs, tuple(stage.items), outputs), tracked
 
     def _push(self, target: Any, primals: Any, dots: Any) -> Any:
         try:

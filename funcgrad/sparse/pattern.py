@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from funcgrad.errors import SparsityError
+from funcgrad.errors import FuncgradError, SparsityError
 
 __all__ = ["Indices", "Pattern", "as_pattern"]
 
@@ -179,18 +179,19 @@ _DRAWN = 64
 
 
 def as_pattern(transform: str, given: Any, shape: tuple[int, int]) -> Pattern:
-    """A pattern as users give it: a `Pattern`, a dense matrix, or a matrix of scipy.sparse.
+    """A pattern as users give it: a `Pattern` (or what has one), a dense or a SciPy matrix.
 
     Raises:
-        SparsityError: if it is that of a matrix of another shape.
+        SparsityError: if it is no matrix, or that of a matrix of another shape.
     """
-    if isinstance(given, Pattern):
-        pattern = given
-    elif hasattr(given, "tocoo"):
+    own = given if isinstance(given, Pattern) else getattr(given, "pattern", None)
+    if isinstance(own, Pattern):
+        pattern = own
+    elif hasattr(given, "tocoo") and len(given.shape) == 2:  # a matrix has two axes
         found = given.tocoo()
         pattern = Pattern.of(found.row, found.col, found.shape)
     else:
-        pattern = Pattern.of_dense(given)
+        pattern = Pattern.of_dense(_as_matrix(transform, given, shape))
     if pattern.shape != shape:
         raise SparsityError(
             f"{transform}: structure is that of a matrix of shape {pattern.shape}, but the "
@@ -199,3 +200,28 @@ def as_pattern(transform: str, given: Any, shape: tuple[int, int]) -> Pattern:
             "or leave it away to have it found."
         )
     return pattern
+
+
+def _as_matrix(transform: str, given: Any, shape: tuple[int, int]) -> npt.NDArray[Any]:
+    """A dense matrix of numbers, or the error that says what else was given."""
+    matrix = None
+    try:
+        matrix = np.asarray(given)
+    except FuncgradError:  # traced values, which say so themselves
+        raise
+    except Exception:  # noqa: BLE001, S110  # whatever objects do that are no arrays
+        pass
+    if matrix is not None and matrix.dtype.kind in "biufc" and matrix.ndim == 2:
+        return matrix
+    text = repr(given)
+    shown = f"{type(given).__name__} of shape {np.shape(given)}" if matrix is given else text
+    raise SparsityError(
+        f"{transform}: structure={shown if len(shown) <= _SHOWN else type(given).__name__}, which "
+        f"is no matrix of numbers or booleans. It says which entries of the derivative, of shape "
+        f"{shape}, may be other than zero. Pass structure= as a Pattern, a dense matrix or one of "
+        "scipy.sparse, or leave it away to have it found."
+    )
+
+
+_SHOWN = 60
+"""Characters of a structure that messages show."""

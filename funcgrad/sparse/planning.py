@@ -18,10 +18,10 @@ from funcgrad.sparse.compressed import (
     compressed,
     is_array,
 )
-from funcgrad.sparse.finding import Found, find, outside
+from funcgrad.sparse.finding import Found, find, is_symmetric, outside
 from funcgrad.sparse.matrix import SparseMatrix
 from funcgrad.sparse.pattern import Indices, Pattern, as_pattern
-from funcgrad.sparse.problem import Call, Problem, example_of, size_of
+from funcgrad.sparse.problem import Call, Problem, argument, example_of, size_of
 from funcgrad.transforms.arguments import result_dtype
 from funcgrad.transforms.forward import jvp
 
@@ -41,6 +41,7 @@ class Plan:
     __slots__ = (
         "_blocks",
         "_call",
+        "_eps",
         "_found",
         "_is_plain",
         "_known",
@@ -71,8 +72,9 @@ class Plan:
         self._problem = problem
         self._call = hollow = call.hollow()
         self._found = found
+        self._eps = found.eps
         self._known = () if is_given else found.known
-        self._watch = Watch(problem, hollow, pattern, is_given, call.leaves)
+        self._watch = Watch(problem, hollow, pattern, is_given, call.leaves, layout.is_star)
         seeded = hollow.primals if layout.mode == "forward" else found.outs
         self._seeding = Seeding(layout, seeded)
         run = compressed(problem, problem.fun, hollow, self._seeding, self._watch)
@@ -92,6 +94,11 @@ class Plan:
     def outs(self) -> tuple[Any, ...]:
         """The leaves of the results that are differentiated: zeros of their shapes and dtypes."""
         return self._found.outs
+
+    @property
+    def is_star(self) -> bool:
+        """Whether entries are taken from their mirror images, too."""
+        return self._watch.is_star
 
     @property
     def colours(self) -> int:
@@ -122,6 +129,15 @@ class Plan:
                 f"{tree.difference(self._call.structure, structure)}. Call prepare for these, or "
                 "call the sparse derivative itself, which keeps a plan for each."
             )
+        for number, (old, new) in enumerate(zip(self._call.leaves, leaves, strict=True)):
+            if is_array(old) != is_array(new) or not (is_array(old) or _is_same(old, new)):
+                path, _ = tree.leaves_with_path((args, kwargs))[number]
+                raise SparsityError(
+                    f"{self._problem.transform}: argument {argument(path)} of "
+                    f"{self._problem.name} is {_shown(new)}, but the plan was made for "
+                    f"{_shown(old)}. What is no array is part of the plan. Call prepare for this "
+                    "one, or call the sparse derivative itself, which keeps a plan for each."
+                )
         return self.evaluate(leaves)
 
     def evaluate(self, leaves: Sequence[Any]) -> Any:
@@ -199,13 +215,25 @@ class Plan:
             product = matrix @ vector
             scale = SparseMatrix(np.abs(values), self.pattern) @ np.abs(vector)
             scale = scale + np.abs(given)
-            eps = max(float(np.finfo(d).eps) for d in (values.dtype, given.dtype))
+            eps = max(*(float(np.finfo(d).eps) for d in (values.dtype, given.dtype)), self._eps)
             slack = eps ** (1 / 3) * scale + eps * np.max(
                 scale, initial=0, where=np.isfinite(scale)
             )
             wrong = np.flatnonzero(np.abs(product - given) > slack)  # nans are no mistake of ours
         if wrong.size:
             raise _missing(problem, self.pattern, int(wrong[0]), wrong.size, self._watch.is_given)
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    """Whether an argument that is no array is what it was."""
+    try:
+        return old is new or (type(old) is type(new) and bool(old == new))
+    except Exception:  # noqa: BLE001  # whatever objects do that cannot be compared
+        return False
+
+
+def _shown(leaf: Any) -> str:
+    return "an array" if hasattr(leaf, "dtype") else repr(leaf)
 
 
 def _random(rng: np.random.Generator, x: Any) -> Any:
@@ -223,13 +251,9 @@ def _missing(
     shown = ", ".join(map(str, columns[:_SHOWN])) + (", ..." if len(columns) > _SHOWN else "")
     if is_given:
         fix = "Add the missing entries to structure=, or leave it away to have it found"
-    elif problem.is_hessian:
-        fix = (
-            "Its second derivatives may not be symmetric, because of a custom rule: use "
-            f"sparse_jacobian(grad({problem.name})). Or use hessian, which needs no structure"
-        )
     else:
-        fix = "Pass structure= with all entries that there can be, or use jacobian"
+        dense = "hessian" if problem.is_hessian else "jacobian"
+        fix = f"Pass structure= with all entries that there can be, or use {dense}"
     return SparsityError(
         f"{problem.transform}: along a random vector the derivative of {problem.name} is another "
         f"one than by its structure, in {count} row{'s' * (count != 1)}, the first one {row}, "
@@ -266,12 +290,12 @@ def _blocks(
     return blocks
 
 
-def layout_of(problem: Problem, pattern: Pattern, method: str) -> Layout:
+def layout_of(problem: Problem, call: Call, pattern: Pattern, method: str) -> Layout:
     """Colours, and where each entry is found with them."""
-    if problem.is_hessian:
+    if is_symmetric(problem, call):
         colouring = star_colours(pattern)
         lines, colours = star_sources(pattern, colouring)
-        return Layout("forward", colouring, lines, colours, pattern.shape[0])
+        return Layout("forward", colouring, lines, colours, pattern.shape[0], is_star=True)
     columns = column_colours(pattern) if method != "reverse" else None
     rows = None
     if columns is None or (method == "auto" and _may_be_fewer(pattern, columns)):
@@ -320,7 +344,7 @@ def make_plan(
     if pattern is None:
         pattern = as_pattern(problem.transform, structure, shape)
         pattern = pattern.symmetric if problem.is_hessian else pattern
-    layout = layout_of(problem, pattern, method)
+    layout = layout_of(problem, call, pattern, method)
     examples = call.plain()
     plan = Plan(problem, examples, found, pattern, layout, found.pattern is None)
     if check:

@@ -15,6 +15,7 @@ from funcgrad.sparse.finding import find_for_all
 from funcgrad.sparse.matrix import SparseMatrix
 from funcgrad.sparse.planning import Plan, layout_of
 from funcgrad.sparse.problem import Call, Problem, size_of
+from funcgrad.transforms.arguments import result_dtype
 
 __all__ = ["scattered"]
 
@@ -62,7 +63,7 @@ def scattered(
         return None
     result = plan.evaluate(call.leaves)
     result, aux = result if has_aux else (result, None)
-    dense = _dense(plan, call, result)
+    dense = _dense(plan, call, result, method)
     return ((dense, aux) if has_aux else dense,)
 
 
@@ -87,18 +88,23 @@ def _plan(problem: Problem, call: Call, method: str) -> Plan | None:
     assert pattern is not None  # it is asked for
     if height * width > LARGEST or pattern.nnz * GAIN > height * width:
         return None
-    layout = layout_of(problem, pattern, method)
+    layout = layout_of(problem, call, pattern, method)
     products = {"forward": width, "reverse": height, "auto": min(height, width)}[method]
     if layout.count * GAIN >= products:
         return None
     return Plan(problem, call.plain(), found, pattern, layout, is_given=True)
 
 
-def _dense(plan: Plan, call: Call, result: Any) -> Any:
-    """Matrices as arrays, in the shapes of results and arguments."""
-    shapes = iter([shape_of(out) + shape_of(x) for out in plan.outs for x in call.primals])
+def _dense(plan: Plan, call: Call, result: Any, method: str) -> Any:
+    """Matrices as arrays, in the shapes and dtypes that they have without structure."""
+    height, width = sum(map(size_of, plan.outs)), sum(map(size_of, call.primals))
+    backwards = method == "reverse" or (method == "auto" and height <= width)
+    blocks = iter([(out, x) for out in plan.outs for x in call.primals])
 
     def whole(matrix: SparseMatrix) -> Any:
-        return matrix.todense().reshape(next(shapes))
+        out, x = next(blocks)
+        dense = matrix.todense().reshape(shape_of(out) + shape_of(x))
+        dtype = result_dtype(x if backwards else out)
+        return dense if dense.dtype == dtype else dense.astype(dtype)
 
     return tree.map(whole, result, is_leaf=lambda x: isinstance(x, SparseMatrix))

@@ -155,9 +155,8 @@ def table_of(sets: Sets) -> Table | None:
     if len(sets) == 1 and sets[0].table.size == size and _counts_up(flat[0]):
         return sets[0].table
     widest = [int(layer.table.width) for layer in sets]
-    if min(widest) >= 0:
-        total = sum(w * size for w in widest)
-        if total > LARGEST:
+    if min(widest) >= 0 and not _is_padding(widest, flat):
+        if sum(widest) * size > LARGEST:
             return None
         columns = [_wide(layer.table, rows) for layer, rows in zip(sets, flat, strict=True)]
         matrix = columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1)
@@ -185,6 +184,14 @@ def table_of(sets: Sets) -> Table | None:
         owners.append(np.repeat(np.arange(size), sizes))
         numbers_of.append(numbers)
     return _of_pairs(np.concatenate(owners), np.concatenate(numbers_of), size, bound)
+
+
+def _is_padding(widest: Sequence[int], flat: Sequence[Indices]) -> bool:
+    """Whether most of a matrix of all sets, side by side, would stand for empty ones."""
+    if sum(widest) <= FEW:
+        return False
+    total = sum(w * np.count_nonzero(rows >= 0) for w, rows in zip(widest, flat, strict=True))
+    return bool(sum(widest) * flat[0].size > PADDED * total + 64)
 
 
 def _counts_up(rows: Indices) -> bool:

@@ -5,8 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from funcgrad.compile.schedule import LARGE
+import funcgrad as fg
+from funcgrad.compile.schedule import _FRESH, _LAID_ANYHOW, LARGE
+from funcgrad.core.primitive import PRIMITIVES
+from funcgrad.core.tracer import bind
+from funcgrad.primitives.sorting import search_rows
 from tests.jitting.alike import exact_jit
+from tests.laws.case import Case
+from tests.laws.structured_cases import structured_cases
 
 ROWS = np.linspace(-1.0, 2.0, 12).reshape(4, 3)
 
@@ -90,3 +96,102 @@ def test_results_lie_in_memory_as_those_of_numpy(order: Any) -> None:
         for result, expected in zip(jitted(x), f(x), strict=True):
             np.testing.assert_array_equal(result, expected)
             assert result.strides == expected.strides
+
+
+# --- results with memory of their own -----------------------------------------------------------
+
+OWN: dict[str, Any] = {
+    "clip": lambda x: np.clip(x, -1.0, 1.0),
+    "clip to arrays": lambda x: np.clip(x, x, x),
+    "cumsum": lambda x: np.cumsum(x, 0),
+    "cumsum of all": np.cumsum,
+    "reversed cumsum": lambda x: bind(PRIMITIVES["cumsum"], x, axis=-1, reverse=True),
+    "cumprod": lambda x: np.cumprod(x, 0),
+    "argsort": lambda x: np.argsort(x, 0),
+    "sort": lambda x: np.sort(x, 0),
+    "sort of all": lambda x: np.sort(x, None),
+    "partition": lambda x: np.partition(x, 0, 0),
+    "argpartition": lambda x: np.argpartition(np.ravel(x), 0),
+    "lexsort": lambda x: np.lexsort((np.ravel(x), np.ravel(x))),
+    "searchsorted": lambda x: np.searchsorted(np.arange(3.0), x),
+    "search in rows": lambda x: search_rows(x, x),
+    "take_along_axis": lambda x: np.take_along_axis(x, np.zeros(np.shape(x), int), 0),
+    "argmax": lambda x: np.argmax(x, 0),
+    "argmin": lambda x: np.argmin(x, 0),
+    "nanargmax": lambda x: np.nanargmax(x, 0),
+    "nanargmin": lambda x: np.nanargmin(x, 0),
+    "all": lambda x: bind(PRIMITIVES["all"], x > 0, axis=(-1,), keepdims=True),
+    "any": lambda x: bind(PRIMITIVES["any"], x > 0, axis=(-1,), keepdims=True),
+    "all over no axis": lambda x: bind(PRIMITIVES["all"], x > 0, axis=(), keepdims=False),
+    "var": lambda x: np.var(x, 0),
+    "std": lambda x: np.std(x, 0, keepdims=True),
+}
+GIVEN = {
+    "line": np.array([3.0, -2.0, 0.5, 0.5, 7.0]),
+    "line from its end": np.array([3.0, -2.0, 0.5, 0.5, 7.0])[::-1],
+    "every other": np.arange(10.0)[::2],
+    "rows": ROWS,
+    "columns": np.asfortranarray(ROWS),
+    "one": np.array([2.0]),
+    "one of one": np.array([[2.0]]),
+    "nothing": np.zeros(0),
+    "no columns": np.zeros((3, 0)),
+    "a number": np.array(2.0),
+    "integers": np.arange(4)[::-1].copy(),
+    "short": np.array([1.5, -1.0], np.float32),
+    "read only": np.broadcast_to(np.array([2.0]), (4,)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the variance of nothing
+@pytest.mark.parametrize("given", GIVEN)
+@pytest.mark.parametrize("name", OWN)
+def test_what_is_known_to_be_new_shares_no_memory(name: str, given: str) -> None:
+    x, f = GIVEN[given], OWN[name]
+    try:
+        expected = f(x)
+    except (ValueError, IndexError, np.exceptions.AxisError):
+        return  # this has no such axis, or no elements to choose from
+    for compiled in (exact_jit(f), fg.jit(f)):
+        first, second = compiled(x), compiled(x)
+        np.testing.assert_array_equal(first, expected)
+        assert not np.shares_memory(first, x)
+        assert not np.shares_memory(second, x)
+        assert not np.shares_memory(first, second)
+        if np.ndim(first):
+            assert second.flags.writeable
+            if np.ndim(first) == 1 and name != "reversed cumsum":
+                assert second.flags.c_contiguous
+        assert ".copy" not in _returned(compiled, x)
+
+
+def _returned(jitted: Any, *args: Any) -> str:
+    return _statements(jitted, *args)[-1]
+
+
+NEW = [case for case in structured_cases() if case.name in _FRESH | _LAID_ANYHOW]
+
+
+@pytest.mark.parametrize("case", NEW, ids=str)
+def test_new_results_of_all_laws_share_no_memory(case: Case) -> None:
+    def f(*args: Any) -> Any:
+        return bind(case.primitive, *args, **case.params)
+
+    compiled = exact_jit(f)
+    given = [x for x in case.args if isinstance(x, np.ndarray)]
+    for _ in range(2):
+        for result in fg.tree.leaves(compiled(*case.args)):
+            assert not any(np.shares_memory(result, x) for x in given)
+    plain = case.primitive.value(*case.args, **case.params)
+    for result in fg.tree.leaves(plain):
+        assert not any(np.shares_memory(result, x) for x in given)
+
+
+def test_memory_of_new_results_is_used_again() -> None:
+    def f(x: Any) -> Any:
+        return np.sin(np.clip(x, -0.5, 0.5)) + np.cumsum(np.sort(x))
+
+    for x in (np.linspace(-1.0, 1.0, 5000)[::-1], np.linspace(-1.0, 1.0, 5000)):
+        for compiled in (exact_jit(f), fg.jit(f)):
+            for _ in range(2):
+                np.testing.assert_allclose(compiled(x), f(x), rtol=1e-14)

@@ -217,3 +217,27 @@ def _laid_out(a: np.ndarray[Any, Any], layout: str) -> np.ndarray[Any, Any]:
             found = np.empty((rows, columns + 3))[:, 1:-2]
     found[...] = a
     return found
+
+
+@pytest.mark.parametrize("shape", [(30, 10), (300, 10), (64, 64)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("function", [fg.nn.softmax, fg.nn.log_softmax, fg.nn.logsumexp])
+def test_softmax_and_its_kin_are_differentiated_alike(
+    function: Function, dtype: Any, shape: tuple[int, ...]
+) -> None:
+    def f(x: Any) -> Any:
+        y = function(x, axis=-1)
+        return np.sum(y * y * 0.3)
+
+    compiled = exact_jit(fg.value_and_grad(f))
+    for scale in (1, 50):
+        x = (RNG.normal(size=shape) * scale).astype(dtype)
+        require_same(compiled(x), fg.value_and_grad(f)(x))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_products_of_matrices_of_two_dtypes_are_the_same(dtype: Any) -> None:
+    a, b = RNG.normal(size=(500, 20)), (RNG.normal(size=(20, 20)) * 3).astype(dtype)
+    require_same(exact_jit(lambda a, b: a @ b.T)(a, b), a @ b.T)
+    gradient = fg.value_and_grad(lambda a, b: np.sum(np.sin(a @ b) @ b.T))
+    require_same(exact_jit(gradient)(a, b), gradient(a, b))

@@ -1,14 +1,18 @@
 """What a jitted function reads beside its arguments: arrays by reference, names by identity."""
 
+import dataclasses
 import functools
+import types
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 import funcgrad as fg
-from funcgrad.errors import LeakedTracerError, SideEffectWarning
+from funcgrad.errors import LeakedTracerError, PathLimitWarning, SideEffectWarning
 from tests.jitting.alike import require_same
 
 X = np.array([1.0, 2.0, 3.0])
@@ -238,9 +242,11 @@ def test_rebound_names_are_read_again():
 def test_a_number_rebound_many_times_is_always_the_new_one():
     rate = 0.0
     f = fg.jit(lambda x: x * rate)
-    for step in range(30):
-        rate = float(step)
-        require_same(f(X), X * rate)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PathLimitWarning)
+        for step in range(30):
+            rate = float(step)
+            require_same(f(X), X * rate)
 
 
 def test_entries_of_containers_are_compared():
@@ -487,3 +493,104 @@ def test_a_write_to_an_attribute_or_a_global_is_told():
 
     with pytest.warns(SideEffectWarning, match=r"scaled assigns to self\.calls outside of it"):
         fg.jit(Counter().scaled)(X)
+
+
+class Gained:
+    gain: Any = 2.0
+
+    def scaled(self, x: Any) -> Any:
+        return self.gain * x
+
+    @classmethod
+    def by_class(cls, x: Any) -> Any:
+        return cls.gain * x
+
+    @staticmethod
+    def by_name(x: Any) -> Any:
+        return Gained.gain * x
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    gain: Any
+
+    def scaled(self, x: Any) -> Any:
+        return self.gain * x
+
+
+class Layered:
+    def __init__(self, *parts: Any) -> None:
+        self.first = parts[0]
+        self.parts = list(parts)
+        self.named = {"first": {"again": parts[0]}}
+
+    def __call__(self, x: Any) -> Any:
+        return self.first.scaled(x)
+
+    def every(self, x: Any) -> Any:
+        for part in self.parts:
+            x = part.scaled(x)
+        return x + self.named["first"]["again"].gain * 0
+
+
+SETTINGS = types.ModuleType("settings")
+SETTINGS.gain = 2.0  # type: ignore[attr-defined]  # as a program's own module of settings
+
+
+def by_module(x: Any) -> Any:
+    return SETTINGS.gain * x
+
+
+@pytest.mark.parametrize("number", range(11))
+def test_attributes_wherever_they_are_held_are_read_anew(number: int, monkeypatch: Any):
+    held, slotted, inner = Gained(), Slotted(2.0), Gained()
+    layered = Layered(inner, Slotted(1.0))
+    pairs: list[tuple[Any, Any]] = [
+        (held.scaled, held),
+        (held.scaled, Gained),
+        (lambda x: held.gain * x, held),
+        (Gained.by_class, Gained),
+        (Gained.by_name, Gained),
+        (slotted.scaled, slotted),
+        (lambda x: slotted.gain * x, slotted),
+        (layered, inner),
+        (layered.every, inner),
+        (by_module, SETTINGS),
+        (lambda x: layered.every(x), layered.parts[1]),
+    ]
+    f, owner = pairs[number]
+    before = owner.gain
+    compiled, gradient = fg.jit(f), fg.jit(fg.grad(lambda x: np.sum(f(x))))
+    assert_array_equal(compiled(X), f(X))
+    hits = compiled.cache_info().recordings
+    compiled(X)
+    assert compiled.cache_info().recordings == hits
+    gradient(X)
+    for value in (5.0, np.float64(3.0)):
+        monkeypatch.setattr(owner, "gain", value)
+        assert_array_equal(compiled(X), f(X))
+        assert_array_equal(gradient(X), fg.grad(lambda x: np.sum(f(x)))(X))
+    monkeypatch.setattr(owner, "gain", before)
+    assert_array_equal(compiled(X), f(X))
+
+
+def test_objects_that_hold_each_other_are_looked_into_once():
+    a, b = Gained(), Gained()
+    a.other, b.other = b, a  # type: ignore[attr-defined]
+    f = fg.jit(lambda x: a.gain * x + a.other.gain)  # type: ignore[attr-defined]
+    assert f(1.0) == 4.0
+    b.gain = 7.0
+    assert f(1.0) == 9.0
+
+
+def test_a_name_that_changes_in_each_call_is_warned_of_once():
+    rate = 0.5
+    f = fg.jit(lambda x: x * rate, max_traces=4)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for step in range(10):
+            rate = 1.0 / (step + 1)
+            assert f(3.0) == 3.0 * rate
+    (warning,) = caught
+    assert warning.category is PathLimitWarning
+    assert "rate of its closure or globals is bound to something else" in str(warning.message)

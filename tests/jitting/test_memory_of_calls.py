@@ -163,6 +163,7 @@ def test_exceptions_leave_nothing_behind():
     assert growth(run, 300) < 20_000
 
 
+@pytest.mark.filterwarnings("ignore::funcgrad.errors.PathLimitWarning")
 def test_rebound_arrays_are_let_go():
     w = np.ones(1000)
     f = exact_jit(lambda x: np.sum(x * w))

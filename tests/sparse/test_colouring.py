@@ -1,5 +1,7 @@
 """Colourings are valid on any graph, and small on those that users have."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -122,3 +124,29 @@ def test_a_matrix_without_entries_needs_one_colour() -> None:
     pattern = Pattern.of([], [], (3, 3))
     assert column_colours(pattern).tolist() == [0, 0, 0]
     assert star_colours(pattern).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("hubs", [1, 5, 20])
+@pytest.mark.parametrize("size", [400, 5000])
+def test_hubs_that_are_no_neighbours_cost_a_colour_each(hubs: int, size: int) -> None:
+    others = np.arange(hubs, size)
+    rows = np.concatenate([np.repeat(np.arange(hubs), others.size), np.arange(size - 1)])
+    columns = np.concatenate([np.tile(others, hubs), np.arange(1, size)])
+    pattern = (Pattern.of(rows, columns, (size, size)) | Pattern.diagonal(size)).symmetric
+    colours = star_colours(pattern)
+    assert colours.max() < hubs + 3
+    star_sources(pattern, colours)  # an entry that stands nowhere alone is an error
+
+
+def test_sources_of_many_colours_take_memory_by_the_entries() -> None:
+    size = 20_000
+    pattern = banded(size, 1)
+    tracemalloc.start()
+    try:
+        lines, found = star_sources(pattern, np.arange(size))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(lines, pattern.rows)
+    np.testing.assert_array_equal(found, pattern.columns)
+    assert peak < 500 * pattern.nnz

@@ -354,3 +354,34 @@ def test_a_plan_can_be_checked_at_other_points() -> None:
     with pytest.raises(SparsityError, match="along a random vector"):
         plan.check(x)
     sparse_hessian(rosenbrock).prepare(x).check(-x)
+
+
+def test_a_plan_refuses_another_argument_that_is_no_array() -> None:
+    def fun(x: Any, kind: str) -> Any:
+        return x * 2.0 if kind == "own" else x * x.sum()
+
+    derivative = sparse_jacobian(fun)
+    plan = derivative.prepare(x, "own")
+    assert plan(x, "own").nnz == 8
+    with pytest.raises(SparsityError, match="argument 1 of fun is 'all', but the plan was made"):
+        plan(x, "all")
+    assert derivative(x, "all").nnz == 64
+
+
+def test_an_argument_without_a_hash_is_taken_as_it_is() -> None:
+    derivative = sparse_jacobian(lambda x, names: neighbours(x) * len(names))
+    for names in ({"a"}, {"a", "b"}):
+        expected = fg.jacobian(neighbours)(x) * len(names)
+        assert equal(derivative(x, names), expected)
+
+
+def test_rounding_to_shorter_numbers_on_the_way_is_no_missing_entry() -> None:
+    point = np.random.default_rng(1).normal(size=40)
+
+    def fun(x: Any) -> Any:
+        return (np.sin(x.astype(np.float16)) * x[0].astype(np.float16)).astype(np.float64)
+
+    found = sparse_jacobian(fun)(point).todense()
+    np.testing.assert_allclose(found, fg.jacobian(fun)(point), rtol=1e-2, atol=1e-3)
+    with pytest.raises(SparsityError, match="along a random vector"):
+        sparse_jacobian(fun, structure=np.eye(40))(point)

@@ -172,3 +172,22 @@ def test_complex_functions_use_structure_too() -> None:
     z = x + 1j * x[::-1]
     np.testing.assert_allclose(compiled(z), fg.jacobian(neighbours, holomorphic=True)(z), rtol=RTOL)
     assert "scatter_add" in compiled.source(z)
+
+
+@pytest.mark.parametrize("derive", [fg.jacobian, fg.jacfwd, fg.jacrev])
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: np.roll(x, 1) ** 2 * np.arange(40.0),
+        lambda x: np.concatenate([x**2 * np.arange(40.0), np.roll(x, 1) ** 2]),
+        lambda x: (x**2 * np.arange(40.0))[:30],
+    ],
+)
+def test_dtypes_are_those_that_are_not_compiled(derive: Any, fun: Any) -> None:
+    single = x.astype(np.float32)
+    compiled = fg.jit(derive(fun))
+    dense = derive(fun)(single)
+    found = compiled(single)
+    assert "scatter_add" in compiled.source(single)
+    assert found.dtype == dense.dtype
+    np.testing.assert_allclose(found, dense, rtol=1e-6)

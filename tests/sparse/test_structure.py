@@ -206,3 +206,16 @@ def test_results_that_depend_on_everything_on_the_way_take_no_square_of_memory()
 
     program = fg.make_program(f)(np.ones(20_000))
     assert jacobian_pattern(program).nnz == 20_000
+
+
+@pytest.mark.parametrize(
+    ("fun", "entries"),
+    [
+        (lambda x: np.concatenate([x**2, np.sum(x**3)[None]]), 2 * 50_000),
+        (lambda x: np.concatenate([np.roll(x, 1) * x, (x @ x)[None]]), 3 * 50_000),
+        (fg.grad(lambda x: x[0] * np.sum(x[1:] ** 2)), 3 * 50_000 - 3),
+    ],
+)
+def test_one_full_row_among_many_short_ones_is_written_down(fun: Any, entries: int) -> None:
+    program = optimised(fg.make_program(fun)(np.ones(50_000)))[0]
+    assert jacobian_pattern(program).nnz == entries

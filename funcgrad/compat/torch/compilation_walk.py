@@ -24,7 +24,7 @@ from funcgrad.compat.torch.mersenne import Generator
 from funcgrad.compat.torch.nn.modules.hooks import GLOBAL
 from funcgrad.compat.torch.nn.modules.module import Module
 from funcgrad.compat.torch.tensor import Tensor
-from funcgrad.jitting.closures import global_names, stored_names
+from funcgrad.jitting.reading import global_names, stored_names
 
 __all__ = ["CONSTANTS", "Reach", "Same"]
 

@@ -48,7 +48,7 @@ class Sweep:
 
     # fmt: off
     __slots__ = (
-        "_every", "_items", "_orders", "_replaced", "_rules", "_uniform",
+        "_added", "_every", "_items", "_orders", "_replaced", "_rules", "_uniform",
         "equal", "known", "made", "seen",
     )
     # fmt: on
@@ -65,6 +65,7 @@ class Sweep:
         self._replaced: dict[int, Operand] = {}
         self._orders: dict[int, Any] = {}
         self._uniform: dict[int, Any] = {}
+        self._added: set[int] = set()
         self.made: dict[int, Equation] = {}
         self.known: dict[int, Any] = {}
         self.equal: dict[int, Variable] = {}
@@ -158,6 +159,9 @@ class Sweep:
         """
         result = before.results[0]
         number = (result.number + 1) << 32 | part  # not that of a variable of any longer program
+        while number in self._added:  # by another rule, for the same equation
+            number += 1
+        self._added.add(number)
         own = dataclasses.replace(result, number=number, name="")
         equation = remade(before, name, operands, params)
         self._visit(dataclasses.replace(equation, results=(own,)))

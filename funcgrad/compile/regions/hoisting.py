@@ -38,10 +38,12 @@ def hoisted(segment: Segment, context: Context) -> Sequence[Equation]:
     equations = segment.equations
     if context.exact:
         return equations
-    if any(e.primitive.name == "scan" for e in equations):
+    names = [e.primitive.name for e in equations]
+    if "scan" in names:
         equations = _with_lighter_loops(segment, context)
         segment = Segment(equations, segment.needed)
-    if sum(e.primitive.name == "matmul" for e in equations) < LEAST:
+        names = [e.primitive.name for e in equations]
+    if names.count("matmul") < LEAST:
         return equations
     return _Hoisting(segment, context).run()
 

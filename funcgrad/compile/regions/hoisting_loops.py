@@ -51,7 +51,8 @@ def lighter_loop(outer: Reading, equation: Equation, context: Context) -> list[E
     loop = _Loop(outer, equation, fun, program, early=True)
     if not loop.change() or stays_numbers(program.equations, loop.kept):
         return None
-    if loop.new and saved(loop.outside.sliced(), len(loop.new), loop.body, context.costs) <= 0:
+    sliced, n = loop.outside.sliced(), len(loop.new)
+    if n and saved(sliced, n, loop.body, fun.length, context.costs) <= 0:
         loop = _Loop(outer, equation, fun, program, early=False)
         if not loop.change():
             return None
@@ -69,13 +70,10 @@ class _Loop:
     def __init__(
         self, outer: Reading, equation: Equation, fun: Any, program: Program, early: bool
     ) -> None:
-        self.outer = outer
-        self.equation = equation
-        self.fun = fun
+        self.outer, self.equation, self.fun = outer, equation, fun
         self.program = program
         c, n = fun.consts, len(fun.started)
-        self.consts = program.inputs[:c]
-        self.carries = program.inputs[c : c + n]
+        self.consts, self.carries = program.inputs[:c], program.inputs[c : c + n]
         self.slices = program.inputs[c + n : c + n + len(fun.x_axes)]
         self.number = program.inputs[c + n + len(fun.x_axes) :]
         self.operands: list[Any] = fun.spread(list(equation.operands), None)

@@ -33,13 +33,16 @@ def stays_numbers(step: Sequence[Equation], left: Iterable[Equation]) -> bool:
     return 2 * sum(rule.work(equation) for rule, equation in rules if rule) > total
 
 
-def saved(early: Iterable[Equation], slices: int, body: Reading, costs: Costs) -> float:
+def saved(
+    early: Iterable[Equation], slices: int, body: Reading, length: int, costs: Costs
+) -> float:
     """The time in nanoseconds that a step saves.
 
     Args:
         early: equations of the body that are done for all steps at once.
         slices: how many slices of their results a step reads.
         body: of the loop.
+        length: number of steps.
         costs: of this machine.
     """
     found = list(early)
@@ -50,7 +53,8 @@ def saved(early: Iterable[Equation], slices: int, body: Reading, costs: Costs) -
             if isinstance(operand, Variable):
                 readers.setdefault(operand.number, []).append(equation)
     total = -slices * (costs.ufunc / 3 + costs.to_list)
-    for equation in found:
+    numbers: set[int] = set()  # what would be among the Python numbers of a step
+    for equation in reversed(found):
         if equation.primitive.name in _VIEWS:
             continue
         result = equation.results[0]
@@ -58,12 +62,18 @@ def saved(early: Iterable[Equation], slices: int, body: Reading, costs: Costs) -
         if rule is None:
             total += costs.product if equation.primitive.name == "matmul" else costs.ufunc
             size = max(size_of(shape_of(x)) for x in (result, *equation.operands))
-            total -= size * result.dtype.itemsize * (costs.streamed - costs.cached)
-        elif any(
-            reader.results[0].number not in outside and small_rule(reader, False, LIMIT)
-            for reader in readers.get(result.number, ())
-        ):
-            total += rule.work(equation) * costs.number  # it would be among the numbers of the step
+            nbytes = size * result.dtype.itemsize
+            if nbytes * length > costs.level_two:  # while a step has its arrays in the caches
+                total -= nbytes * (costs.streamed - costs.cached)
+            continue
+        for reader in readers.get(result.number, ()):
+            number = reader.results[0].number
+            if number in numbers or (
+                number not in outside and small_rule(reader, False, LIMIT) is not None
+            ):
+                numbers.add(result.number)
+        if result.number in numbers:
+            total += rule.work(equation) * costs.number
         else:
             total += time_of(equation, rule, costs)
     return total

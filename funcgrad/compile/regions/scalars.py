@@ -120,6 +120,8 @@ def small_rule(equation: Equation, exact: bool, limit: int) -> Rule | None:
     for variable in equation.results:
         if variable.dtype not in (_FLOAT, _BOOL) or not _is_small(variable.shape, limit):
             return None
+        if exact and sum(length > 1 for length in variable.shape) > 1:
+            return None  # sums and products depend on how NumPy would lay it out in memory
     for operand in equation.operands:
         if not _is_operand(operand, limit):
             return None
@@ -240,7 +242,7 @@ class _Part:
         number = variable.number
         if number in self.needed:
             return True
-        return any(reader not in self.members for reader in self.readers.get(number, ()))
+        return not self.members.issuperset(self.readers.get(number, ()))
 
     # times in nanoseconds
     def _in(self, variable: Variable) -> float:
@@ -292,8 +294,12 @@ class _Part:
         """What taking out an equation saves; negative for one that is not at the edge."""
         results = self.equations[i].results
         operands = self._operands[i]
-        below = any(self.inside.get(v.number, 0) for v in results)
-        above = any(self.made.get(number) in self.members for number in operands)
+        inside, made, members = self.inside, self.made, self.members
+        below = above = False  # in plain loops: most equations are neither first nor last
+        for v in results:
+            below = below or (v.number in inside and inside[v.number] > 0)
+        for number in operands:
+            above = above or (number in made and made[number] in members)
         if below and above:
             return -1.0
         gain = self._numbers[i] - self._numpy[i]

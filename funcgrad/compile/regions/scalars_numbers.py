@@ -3,7 +3,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
-from funcgrad.compile.regions.scalars_operations import CHOSEN, OPERATIONS, Operation
+from funcgrad.compile.regions.scalars_operations import (
+    ABSORBED,
+    CHOSEN,
+    OPERATIONS,
+    Operation,
+)
 from funcgrad.core.origins import UNKNOWN, Origin
 
 __all__ = ["DEPTH", "Line", "Number", "Unrolled", "literal"]
@@ -91,6 +96,15 @@ class Unrolled:
         self.numbers.append(number)
         return number
 
+    def each(self, name: str, rows: Sequence[Sequence[Number]]) -> list[Number]:
+        """What an operation gives of the first numbers of all rows, the second ones, and so on."""
+        if name in ("maximum", "minimum"):
+            return [self.apply(name, *parts) for parts in zip(*rows, strict=True)]
+        operation, origin = OPERATIONS[name], self.origin
+        found = [Number(operation, parts, "", origin) for parts in zip(*rows, strict=True)]
+        self.numbers += found
+        return found
+
     def total(self, numbers: Iterable[Number], started: bool = False) -> Number:
         """The sum, from left to right; if `started`, from 0 as NumPy's, which is never -0."""
         found = self.literal(0.0) if started else None
@@ -119,35 +133,51 @@ class Unrolled:
                 number.parts[place].named = True
         return count
 
+    def absorbed(self) -> list[Number]:
+        """Computed numbers of which infinities may get lost; they get names, after `counted`."""
+        found: dict[Number, None] = {}
+        for number in self.numbers:
+            places = () if number.operation is None else ABSORBED.get(number.operation, ())
+            if number.reads:
+                found |= dict.fromkeys(number.parts[place] for place in places)
+        kept = [number for number in found if number.operation is not None]
+        for number in kept:
+            number.named = True
+        return kept
+
     def write(self, line: Line, text_of: Callable[[Operation], str]) -> None:
         """Write a statement for each named number; `text_of` gives texts of operations."""
+        texts: dict[str, str] = {}
         for number in self.numbers:
-            if number.reads and number.operation is not None:
-                _compose(number, line, text_of)
-                if number.named or number.reads > 1 or number.depth > DEPTH:
-                    _name(number, line)
+            operation = number.operation
+            if not number.reads or operation is None:
+                continue
+            if operation.text not in texts:
+                texts[operation.text] = text_of(operation)
+            _compose(number, operation, texts[operation.text], line)
+            if number.named or number.reads > 1 or number.depth > DEPTH:
+                _name(number, line)
 
 
-def _compose(number: Number, line: Line, text_of: Callable[[Operation], str]) -> None:
+def _compose(number: Number, operation: Operation, text: str, line: Line) -> None:
     """Give a number its text, of the texts of its operands."""
-    operation = number.operation
-    assert operation is not None
-    texts = []
+    own: tuple[str, ...] = ()
     depth = 0
     risky = operation.risky
     choice = operation.text == CHOSEN
     for part, need in zip(number.parts, operation.needs, strict=True):
-        own = part.operation
-        if own is not None and choice and part.risky:
+        inner = part.operation
+        if inner is not None and choice and part.risky:
             _name(part, line)  # NumPy warns also in the arm of a choice that is not taken
-            own = None
-        if own is None:
-            texts.append(part.text)
+            inner = None
+        if inner is None:
+            own += (part.text,)
             continue
-        depth = max(depth, part.depth)
+        if part.depth > depth:  # noqa: PLR1730  # a call less for each of very many numbers
+            depth = part.depth
         risky = risky or part.risky
-        texts.append(part.text if own.level >= need else f"({part.text})")
-    number.text = text_of(operation).format(*texts)
+        own += (part.text if inner.level >= need else f"({part.text})",)
+    number.text = text.format(*own)
     number.depth = depth + 1
     number.risky = risky
 

@@ -15,7 +15,7 @@ import numpy as np
 from funcgrad.compile.spelling.elementwise import SQUARES
 
 __all__ = [
-    "BOOLEAN", "CHOSEN", "FUNCTIONS", "OPERATIONS", "PYTHON", "Operation", "power",
+    "ABSORBED", "BOOLEAN", "CHOSEN", "FUNCTIONS", "OPERATIONS", "PYTHON", "Operation", "power",
 ]  # fmt: skip
 
 CHOICE, TEST, SUM, PRODUCT, SIGN, ATOM = range(6)
@@ -193,6 +193,21 @@ OPERATIONS: MappingProxyType[str, Operation] = MappingProxyType(
     }
 )  # fmt: skip
 """By the names of NumPy's ufuncs, and a few more."""
+
+ABSORBED: MappingProxyType[Operation, tuple[int, ...]] = MappingProxyType(
+    {
+        OPERATIONS[name]: places
+        for places, names in (
+            ((0,), ("reciprocal", "sign", "isnan", "isfinite", "isinf", "signbit")),
+            ((1,), ("divide",)),
+            ((1, 2), ("where",)),
+            ((0, 1), ("copysign", "maximum", "minimum", "maximum of literal", "minimum of literal",
+                      "greater", "greater_equal", "less", "less_equal", "equal", "not_equal")),
+        )
+        for name in names
+    }
+)  # fmt: skip
+"""Operands that may be infinite or nan where the value is not, by exact operations."""
 
 BOOLEAN = frozenset(
     {"logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or",

@@ -72,7 +72,7 @@ def _elementwise(name: str) -> Expand:
             items = list(rows[0])
         else:
             assert operation is not None
-            items = [unrolled.apply(operation, *row) for row in zip(*rows, strict=True)]
+            items = unrolled.each(operation, rows)
         boolean = result.dtype.kind == "b"
         return [Value(result.shape, items, boolean, not result.shape and name == "where")]
 

@@ -4,7 +4,7 @@ import functools
 import math
 import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,10 @@ from funcgrad.compile.regions.scalars_values import Value
 from funcgrad.compile.structured import WRITERS
 from funcgrad.core.program import Constant, Equation, Program, Reference, Variable
 
-__all__ = ["KIND", "references_of", "unrolled_program", "write_numbers"]
+__all__ = [
+    "KIND", "NumbersWriter", "constant_value", "packer", "references_of", "unrolled_program",
+    "write_numbers",
+]  # fmt: skip
 
 KIND = "numbers"
 """Name of the primitive of these clusters."""
@@ -50,7 +53,7 @@ def unrolled_program(
             if isinstance(o, Variable)
             else known[o]
             if isinstance(o, Reference)
-            else _constant(unrolled, o)
+            else constant_value(unrolled, o)
             for o in equation.operands
         ]
         unrolled.origin = equation.origin
@@ -79,7 +82,8 @@ def _hint(name: str, items: Sequence[Number]) -> None:
         number.hint = number.hint or f"{name}_{i}"
 
 
-def _constant(unrolled: Unrolled, constant: Constant) -> Value:
+def constant_value(unrolled: Unrolled, constant: Constant) -> Value:
+    """The elements of a constant, which are literals."""
     value = np.asarray(constant.value)
     boolean = value.dtype.kind == "b"
     kind: Callable[[Any], Any] = bool if boolean else float
@@ -87,7 +91,7 @@ def _constant(unrolled: Unrolled, constant: Constant) -> Value:
     return Value(value.shape, items, boolean)
 
 
-class _Cluster:
+class NumbersWriter:
     """One cluster that is written."""
 
     def __init__(self, writer: Any, equation: Equation, operands: Sequence[str]) -> None:
@@ -121,13 +125,14 @@ class _Cluster:
         results = [v for v in program.outputs if isinstance(v, Variable)]
         outputs = unrolled_program(unrolled, program, inputs, self.exact)
         unrolled.counted(x for value in outputs for x in value.items)
+        absorbed = unrolled.absorbed() if self.exact else []
         names: list[str] = []
         writer.line("try:", self.equation.origin)
         with writer.indented():
             for name, variable, numbers in reads:
                 self._read(name, variable, numbers)
             unrolled.write(self._line, self._text_of)
-            self._check(outputs)
+            self._check(outputs, absorbed)
             for result, value in zip(results, outputs, strict=True):
                 names.append(writer.fresh(result.name))
                 self._pack(names[-1], result, value)
@@ -188,17 +193,14 @@ class _Cluster:
         self.writer.line(f"{name} = {text}", origin)
         return name
 
-    def _check(self, outputs: Sequence[Value]) -> None:
+    def _check(self, outputs: Sequence[Value], absorbed: Sequence[Number]) -> None:
         """Leave what is not finite to NumPy, which warns of it."""
-        texts = list(
-            dict.fromkeys(
-                number.text
-                for value in outputs
-                if not value.boolean
-                for number in value.items
-                if not _is_literal(number.text)
-            )
-        )
+        numbers = [x for value in outputs if not value.boolean for x in value.items]
+        self._check_numbers([*numbers, *absorbed])
+
+    def _check_numbers(self, numbers: Iterable[Number]) -> None:
+        every = dict.fromkeys(number.text for number in numbers)
+        texts = [text for text in every if not _is_literal(text)]
         if not texts:
             return
         sums = [" + ".join(texts[i : i + CHAIN]) for i in range(0, len(texts), CHAIN)]
@@ -227,12 +229,12 @@ class _Cluster:
         line(f"{name} = {memory}")
         if texts:
             code = f"{len(texts)}{'?' if value.boolean else 'd'}"
-            pack = self._named(_packer(code), f"pack_{code.strip('?')}")
+            pack = self._named(packer(code), f"pack_{code.strip('?')}")
             line(f"{pack}({name}, 0, {', '.join(texts)})")
 
 
 @functools.cache
-def _packer(code: str) -> Any:
+def packer(code: str) -> Any:
     """`pack(buffer, 0, *numbers)` puts numbers into an array."""
     return struct.Struct(code).pack_into
 
@@ -243,7 +245,7 @@ def _is_literal(text: str) -> bool:
 
 def write_numbers(writer: Any, equation: Equation, operands: Sequence[str]) -> list[str]:
     """Write a cluster; names of its results."""
-    return _Cluster(writer, equation, operands).written()
+    return NumbersWriter(writer, equation, operands).written()
 
 
 WRITERS[KIND] = write_numbers

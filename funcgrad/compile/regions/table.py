@@ -18,6 +18,7 @@ from funcgrad.compile.regions.rows import one_pass_over_rows
 from funcgrad.compile.regions.scalars import as_numbers
 from funcgrad.compile.regions.softmax import simpler_losses
 from funcgrad.compile.regions.softmax_fused import losses_with_slopes
+from funcgrad.compile.regions.sorts import with_distinct_values, without_orders
 from funcgrad.compile.regions.tiles import in_tiles
 from funcgrad.compile.tree import Block, End, Fork
 from funcgrad.core.program import Equation, Guard, Program, Variable
@@ -33,10 +34,12 @@ class Region:
         name: what it does.
         run: `(segment, context) -> equations`. It obeys `context.exact`, and notes in
             `context.decisions` what it has done and why.
+        alone: names of operations for which it is asked, too, where they stand alone.
     """
 
     name: str
     run: Callable[[Segment, Context], Sequence[Equation]]
+    alone: tuple[str, ...] = ("scan",)
 
 
 REGIONS: tuple[Region, ...] = (
@@ -48,6 +51,7 @@ REGIONS: tuple[Region, ...] = (
     Region("losses with slopes", losses_with_slopes),
     Region("numba", in_machine_code),
     Region("numbers", as_numbers),
+    Region("sorts", without_orders, ("scatter_add",)),
     Region("tiles", in_tiles),
 )
 """All passes, in order."""
@@ -59,7 +63,7 @@ def over_segment(
     """The equations of a segment after all passes."""
     equations = segment.equations
     for region in REGIONS if regions is None else regions:
-        if len(equations) > 1 or any(e.primitive.name == "scan" for e in equations):
+        if len(equations) > 1 or any(e.primitive.name in region.alone for e in equations):
             equations = region.run(Segment(equations, segment.needed), context)
     return equations
 
@@ -68,6 +72,8 @@ def in_regions(
     block: Block, context: Context, regions: Sequence[Region] | None = None
 ) -> tuple[Block, set[int]]:
     """A tree of paths after the passes; and the variables that it reads."""
+    if regions is None:
+        block = with_distinct_values(block, context)
     if isinstance(block.end, End):
         needed = {o.number for o in block.end.outputs if isinstance(o, Variable)}
         end: End | Fork = block.end

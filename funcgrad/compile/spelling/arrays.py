@@ -24,7 +24,7 @@ from funcgrad.compile.spelling.literals import (
     tuple_text,
 )
 from funcgrad.compile.spelling.scope import Scope
-from funcgrad.core.program import Equation
+from funcgrad.core.program import Constant, Equation, Variable
 from funcgrad.primitives.contraction import MANY_PRODUCTS
 
 __all__ = ["ARRAYS", "WITH_OUT", "is_plain_mean"]
@@ -280,11 +280,19 @@ def _joined(name: str) -> Speller:
     return spell
 
 
+def _dtype(operand: Variable | Constant) -> Any:
+    if isinstance(operand, Variable):
+        return operand.dtype
+    return getattr(operand.value, "dtype", None)
+
+
 def _matmul(equation: Equation, operands: Sequence[str], scope: Scope, out: str | None) -> str:
     del scope
     x, y = operands
     plain = all(rank_of_operand(operand) <= 2 for operand in equation.operands)
-    function = "np.dot" if plain else "np.matmul"
+    # Of two dtypes they may differ in the last bits.
+    same = len({_dtype(operand) for operand in equation.operands}) == 1
+    function = "np.dot" if plain and same else "np.matmul"
     return f"{function}({x}, {y})" if out is None else f"{function}({x}, {y}, {out})"
 
 

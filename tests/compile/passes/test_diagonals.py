@@ -95,3 +95,29 @@ def test_an_array_of_the_users_is_no_identity_matrix_for_good():
     assert_allclose(f(x), x)
     held[0, 1] = 5.0
     assert_allclose(f(x), held @ x)
+
+
+HESSIANS: dict[str, Callable[[Any], Any]] = {
+    "1 / x": lambda x: np.sum(np.reciprocal(x)),
+    "(1 / x)²": lambda x: np.sum(np.reciprocal(x) * np.reciprocal(x)) * 0.5,
+    "mean of 1 / x": lambda x: np.mean(np.reciprocal(x)),
+    "cos x / x": lambda x: np.sum(np.cos(x) / x),
+    "log(1 / (1 + exp -x))": lambda x: np.sum(np.log(np.reciprocal(1 + np.exp(-x)))),
+    "x¹ᐟ³ exp(-x)": lambda x: np.sum(np.cbrt(x) * np.exp(-x)),
+}
+
+
+@pytest.mark.parametrize("n", [2, 3, 20])
+@pytest.mark.parametrize("name", HESSIANS)
+def test_hessians_where_signs_and_diagonals_are_moved_in_one_equation_are_right(name: str, n: int):
+    hessian = fg.hessian(HESSIANS[name])
+    compiled = fg.jit(hessian)
+    for x in (np.linspace(0.5, 2.0, n), np.linspace(0.3, 0.9, n)):
+        assert_allclose(compiled(x), hessian(x), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", HESSIANS)
+def test_what_passes_add_for_one_equation_has_numbers_of_its_own(name: str):
+    after, _ = forward(recorded(fg.hessian(HESSIANS[name]), X + 5.0))
+    made = [v.number for e in after.equations for v in e.results]
+    assert len(made) == len(set(made))

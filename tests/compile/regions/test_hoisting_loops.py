@@ -8,6 +8,7 @@ import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
+from funcgrad.compile.regions.hoisting_loops import NAME
 from tests.compile.regions.recurrent import LOOPS, normal, scanned
 from tests.jitting.alike import require_same
 
@@ -87,6 +88,42 @@ def test_a_loop_without_carries_computes_nothing_step_by_step() -> None:
     compiled(W, xs)
     inside = [line for line in compiled.source(W, xs).splitlines() if line.startswith("        ")]
     assert not any("np." in line for line in inside)
+
+
+def test_steps_of_numbers_alone_stay_whole() -> None:
+    """`2 x` could be done for all steps before the loop: but the rest would be arrays then."""
+    xs, h = normal(((9, 2), (2,)))
+
+    def f(h: Any, xs: Any) -> Any:
+        return fg.scan(lambda h, x: (fnp.sin(h * h + h) * 0.5 + 2.0 * x, h), h, xs)
+
+    compiled = fg.jit(f)
+    require_same(compiled(h, xs), f(h, xs), "numbers", ULPS)
+    assert NAME not in str(compiled.explain(h, xs))
+
+
+def test_what_would_be_read_in_slices_anyway_stays_in_the_loop() -> None:
+    """A few Python numbers take less time than a slice of an array."""
+    W, xs, h = normal(((30, 30), (9, 2), (30,)))
+
+    def f(W: Any, xs: Any, h: Any) -> Any:
+        def step(h: Any, x: Any) -> Any:
+            small = fnp.sum(fnp.sin(x * 2.0) * h[:2])
+            return fnp.tanh(h @ W) * small, small
+
+        return fg.scan(step, h, xs)
+
+    compiled = fg.jit(f)
+    require_same(compiled(W, xs, h), f(W, xs, h), "small", ULPS)
+    assert "before" not in str(compiled.explain(W, xs, h))
+    wide = np.tile(xs, 300)
+
+    def g(W: Any, xs: Any, h: Any) -> Any:
+        return fg.scan(lambda h, x: (fnp.sum(x * 2.0) * h @ W, None), h, xs)
+
+    compiled = fg.jit(g)
+    require_same(compiled(W, wide, h), g(W, wide, h), "large", ULPS)
+    assert "before" in str(compiled.explain(W, wide, h))
 
 
 @pytest.mark.parametrize("bad", [np.inf, np.nan])
