@@ -78,7 +78,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Any:
     least = operator.index(minlength)
     if least < 0:
         raise ValueError("'minlength' must not be negative")
-    x = astype(x, np.dtype(np.intp))
+    x = x if x.dtype == np.intp else astype(x, np.dtype(np.intp))
     if not shape_of(x)[0]:  # NumPy counts then, whatever the weights
         return np.zeros(least, np.intp)
     if weights is not None:

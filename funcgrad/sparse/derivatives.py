@@ -11,9 +11,10 @@ from funcgrad.families.shapes import shape_of
 from funcgrad.sparse.compressed import is_array
 from funcgrad.sparse.finding import find
 from funcgrad.sparse.pattern import Pattern
-from funcgrad.sparse.planning import Plan, make_plan
+from funcgrad.sparse.planning import Plan, check_leaves, make_plan
 from funcgrad.sparse.problem import Problem
 from funcgrad.transforms.arguments import check_callable, result_dtype
+from funcgrad.transforms.shapes import ShapeDtypeStruct
 
 __all__ = [
     "SparseDerivative",
@@ -215,6 +216,7 @@ def _sparsity(
 
     @functools.wraps(fun)
     def sparsity(*args: Any, **kwargs: Any) -> Pattern:
+        check_leaves(problem, args, kwargs)
         pattern = find(problem, problem.call(args, kwargs)).pattern
         assert pattern is not None  # it is asked for
         return pattern
@@ -281,7 +283,8 @@ def _kind(leaf: Any) -> Any:
     """What a plan depends on of a leaf."""
     if not is_array(leaf):
         return type(leaf), leaf
-    return isinstance(leaf, Tracer), shape_of(leaf), result_dtype(leaf)
+    has_values = not isinstance(leaf, ShapeDtypeStruct)
+    return has_values, isinstance(leaf, Tracer), shape_of(leaf), result_dtype(leaf)
 
 
 def _derivative(

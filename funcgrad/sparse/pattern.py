@@ -209,14 +209,15 @@ def _as_matrix(transform: str, given: Any, shape: tuple[int, int]) -> npt.NDArra
         matrix = np.asarray(given)
     except FuncgradError:  # traced values, which say so themselves
         raise
-    except Exception:  # noqa: BLE001, S110  # whatever objects do that are no arrays
+    except Exception:  # noqa: BLE001  # whatever objects do that are no arrays
         pass
     if matrix is not None and matrix.dtype.kind in "biufc" and matrix.ndim == 2:
         return matrix
     text = repr(given)
-    shown = f"{type(given).__name__} of shape {np.shape(given)}" if matrix is given else text
+    if isinstance(given, np.ndarray):
+        text = f"an array of shape {given.shape} and dtype {given.dtype}"
     raise SparsityError(
-        f"{transform}: structure={shown if len(shown) <= _SHOWN else type(given).__name__}, which "
+        f"{transform}: structure={text if len(text) <= _SHOWN else type(given).__name__}, which "
         f"is no matrix of numbers or booleans. It says which entries of the derivative, of shape "
         f"{shape}, may be other than zero. Pass structure= as a Pattern, a dense matrix or one of "
         "scipy.sparse, or leave it away to have it found."

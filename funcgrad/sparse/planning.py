@@ -1,13 +1,14 @@
 """Plans: all that a sparse derivative needs besides values, made once and used many times."""
 
+import inspect
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from funcgrad import tree
 from funcgrad.core.protocols import DISPATCH
-from funcgrad.errors import SparsityError
+from funcgrad.errors import ObjectArrayError, SparsityError, StaticArgumentError
 from funcgrad.families.shapes import shape_of
 from funcgrad.jitting.jitted import Jitted, jit
 from funcgrad.sparse.colouring import column_colours, row_colours, star_colours, star_sources
@@ -24,8 +25,9 @@ from funcgrad.sparse.pattern import Indices, Pattern, as_pattern
 from funcgrad.sparse.problem import Call, Problem, argument, example_of, size_of
 from funcgrad.transforms.arguments import result_dtype
 from funcgrad.transforms.forward import jvp
+from funcgrad.transforms.shapes import ShapeDtypeStruct
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Plan", "check_leaves", "make_plan"]
 
 
 class Plan:
@@ -120,8 +122,16 @@ class Plan:
             and len(args) == len(self._numbers)
             and all(type(x) is np.ndarray for x in args)
         ):  # nearly always
-            return SparseMatrix(self._run(*args)[0], self.pattern)
+            try:
+                return SparseMatrix(self._run(*args)[0], self.pattern)
+            except (StaticArgumentError, ObjectArrayError):
+                check_leaves(self._problem, args, kwargs)
+                raise
+        check_leaves(self._problem, args, kwargs)
         leaves, structure = tree.flatten((args, kwargs))
+        if structure != self._call.structure:  # perhaps only by the names of parameters
+            args, kwargs = self._as_prepared(args, kwargs)
+            leaves, structure = tree.flatten((args, kwargs))
         if structure != self._call.structure:
             raise SparsityError(
                 f"{self._problem.transform}: a plan of {self._problem.name} was called with other "
@@ -139,6 +149,28 @@ class Plan:
                     "one, or call the sparse derivative itself, which keeps a plan for each."
                 )
         return self.evaluate(leaves)
+
+    def __repr__(self) -> str:
+        height, width = self.pattern.shape
+        return (
+            f"<Plan of {height} x {width}, {self.pattern.nnz} entries, {self.colours} "
+            f"colour{'s' * (self.colours != 1)}, {self.mode} mode>"
+        )
+
+    def __copy__(self) -> "Plan":
+        return self  # a plan does not change
+
+    def __deepcopy__(self, _memo: Any) -> "Plan":
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        """Refused: functions and compiled code have no bytes that another process could use."""
+        raise SparsityError(
+            f"{self._problem.transform}: pickle of a plan of {self._problem.name}. It holds a "
+            "function and compiled code, which cannot be pickled. Pickle plan.pattern, and make "
+            f"the plan anew with {self._problem.transform}({self._problem.name}, "
+            "structure=pattern).prepare(...)."
+        )
 
     def evaluate(self, leaves: Sequence[Any]) -> Any:
         """The same for the leaves of the arguments."""
@@ -161,6 +193,25 @@ class Plan:
             numbers.append(chunk.entries)
         order = np.argsort(np.concatenate(numbers))
         return DISPATCH[np.take](DISPATCH[np.concatenate](parts), order), aux
+
+    def _as_prepared(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The same arguments, by position and by name as when the plan was made."""
+        made, _ = tree.unflatten(self._call.structure, self._call.leaves)
+        try:
+            parameters = inspect.signature(self._problem.fun).parameters.values()
+        except (TypeError, ValueError):  # it has no signature
+            return args, kwargs
+        names = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+        given = dict(zip(names, args, strict=False))
+        if len(args) > len(names) or given.keys() & kwargs.keys():
+            return args, kwargs
+        given |= kwargs
+        front = names[: len(made)]
+        if len(front) < len(made) or not set(front) <= given.keys():
+            return args, kwargs
+        return tuple(given.pop(name) for name in front), given
 
     def _nested(self, values: Any) -> Any:
         """The blocks in the structures of results and arguments."""
@@ -222,6 +273,28 @@ class Plan:
             wrong = np.flatnonzero(np.abs(product - given) > slack)  # nans are no mistake of ours
         if wrong.size:
             raise _missing(problem, self.pattern, int(wrong[0]), wrong.size, self._watch.is_given)
+
+
+def check_leaves(problem: Problem, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Refuse arguments that are no arrays of numbers, but have a dtype.
+
+    Raises:
+        SparsityError: if there is such an argument.
+    """
+    for path, leaf in tree.leaves_with_path((args, kwargs)):
+        place = f"{problem.transform}: argument {argument(path)} of {problem.name}"
+        if isinstance(leaf, ShapeDtypeStruct):
+            raise SparsityError(
+                f"{place} is {leaf!r}. It has no values, and these may decide about the structure, "
+                f"which is tried with them, too. Pass an array, e.g. numpy.ones({leaf.shape})."
+            )
+        dtype = getattr(leaf, "dtype", None)
+        if isinstance(dtype, np.dtype) and dtype.kind not in "biufcO":
+            raise SparsityError(
+                f"{place} is an array of dtype {dtype}. Derivatives are computed with numbers. "
+                "Pass a list of strings or other objects (each is part of the plan), or give it "
+                "to the function by a closure or functools.partial."
+            )
 
 
 def _is_same(old: Any, new: Any) -> bool:
@@ -331,6 +404,7 @@ def make_plan(
         check: whether it is tried.
         besides: entries to have besides those that are found.
     """
+    check_leaves(problem, args, kwargs)
     call = problem.call(args, kwargs)
     found = find(problem, call, besides, pattern=structure is None)
     if not found.outs or not call.chosen:

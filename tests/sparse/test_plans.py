@@ -1,6 +1,8 @@
 """Plans: made once, used many times, never silently wrong."""
 
+import copy
 import gc
+import pickle
 import threading
 import tracemalloc
 import weakref
@@ -385,3 +387,64 @@ def test_rounding_to_shorter_numbers_on_the_way_is_no_missing_entry() -> None:
     np.testing.assert_allclose(found, fg.jacobian(fun)(point), rtol=1e-2, atol=1e-3)
     with pytest.raises(SparsityError, match="along a random vector"):
         sparse_jacobian(fun, structure=np.eye(40))(point)
+
+
+def test_a_plan_shows_its_size_colours_and_mode() -> None:
+    plan = sparse_hessian(rosenbrock).prepare(x)
+    assert repr(plan) == "<Plan of 8 x 8, 22 entries, 3 colours, forward mode>"
+
+
+def test_a_plan_takes_parameters_by_position_and_by_name() -> None:
+    def fun(x: Any, scale: Any, shift: Any) -> Any:
+        return neighbours(x) * scale + shift
+
+    plan = sparse_jacobian(fun).prepare(x, 2.0, shift=1.0)
+    expected = plan(x, 3.0, shift=1.0).values
+    for found in (
+        plan(x, 3.0, 1.0),
+        plan(x, shift=1.0, scale=3.0),
+        plan(shift=1.0, scale=3.0, x=x),
+    ):
+        np.testing.assert_array_equal(found.values, expected)
+    with pytest.raises(SparsityError, match="with other arguments than it was made for"):
+        plan(x, x=x, scale=3.0)
+
+
+@pytest.mark.parametrize(
+    "given", ["x", 3, object(), {}, [[1], [1, 2]], [["a"] * 8] * 8, np.ones((2, 8, 8))]
+)
+def test_a_structure_that_is_no_matrix_is_named(given: Any) -> None:
+    with pytest.raises(SparsityError, match=r"sparse_hessian: structure=.* is no matrix"):
+        sparse_hessian(rosenbrock, structure=given)(x)
+
+
+def test_the_structure_of_another_derivative_can_be_passed() -> None:
+    plan = sparse_hessian(rosenbrock).prepare(x)
+    for given in (plan, plan(x), plan.pattern):
+        assert sparse_hessian(rosenbrock, structure=given)(x).pattern == plan.pattern
+
+
+def test_a_plan_needs_values() -> None:
+    shape = fg.ShapeDtypeStruct((8,), np.float64)
+    derivative = sparse_hessian(rosenbrock)
+    derivative(x)  # keeps a plan for such arguments
+    for call in (derivative, derivative.prepare, derivative.prepare(x)):
+        with pytest.raises(SparsityError, match=r"argument 0 of rosenbrock is ShapeDtypeStruct\("):
+            call(shape)
+
+
+def test_an_array_of_strings_is_refused_by_name() -> None:
+    derivative = sparse_jacobian(lambda x, names: neighbours(x) * len(names))
+    for call in (derivative, derivative.prepare, derivative.prepare(x, np.ones(1))):
+        with pytest.raises(SparsityError, match="argument 1 of <lambda> is an array of dtype <U1"):
+            call(x, np.array(["a"]))
+    assert derivative(x, ["a"]).nnz == 14
+
+
+def test_a_plan_can_be_copied_and_says_that_it_cannot_be_pickled() -> None:
+    plan = sparse_hessian(rosenbrock).prepare(x)
+    for other in (copy.copy(plan), copy.deepcopy(plan)):
+        assert equal(other(x), fg.hessian(rosenbrock)(x))
+    with pytest.raises(SparsityError, match=r"pickle of a plan of rosenbrock.* plan.pattern"):
+        pickle.dumps(plan)
+    assert pickle.loads(pickle.dumps(plan.pattern)) == plan.pattern
