@@ -1,5 +1,6 @@
 """Numba, where it is installed: what compiles kernels, and the errors where it cannot be had."""
 
+import importlib
 import importlib.util
 from collections.abc import Sequence
 from types import MappingProxyType
@@ -56,7 +57,7 @@ def machine_code(
     Raises:
         Exception: where Numba cannot compile it.
     """
-    import numba  # noqa: PLC0415  # optional, and takes half a second
+    numba: Any = importlib.import_module("numba")  # optional, and takes half a second
 
     types = []
     for variable in inputs:
