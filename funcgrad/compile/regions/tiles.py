@@ -34,6 +34,9 @@ __all__ = ["in_tiles"]
 CACHE = 7 << 18
 """Bytes that are alive in a tile: what a core has for itself."""
 
+SHARED = 8
+"""Tiles of several threads are so many times larger: each call asks for Python's lock twice."""
+
 SMALLEST, LARGEST = 1 << 12, 1 << 16
 """Elements of a tile: in smaller ones the calls take longer than the work."""
 
@@ -168,10 +171,12 @@ class _Tiling:
             items = tuple(with_fewer_products(program.equations, wanted))
             if items != program.items:
                 fast = replace(program, items=items)
+        threads = self._threads(members, shape)
         tile = _tile(fast, shape, axis)
         if tile >= shape[axis]:
             return None
-        threads = self._threads(members, shape)
+        if threads > 1:
+            tile = min(_tile(fast, shape, axis, SHARED), -(-shape[axis] // (2 * threads)))
         settings = (
             ("iteration", shape),
             ("axis", axis),
@@ -224,9 +229,9 @@ def _saved(members: Sequence[Equation], wanted: frozenset[int], shape: Shape) ->
     return reads - len(outer) + inner
 
 
-def _tile(program: Program, shape: Shape, axis: int) -> int:
-    """Elements along the axis in one tile."""
+def _tile(program: Program, shape: Shape, axis: int, times: int = 1) -> int:
+    """Elements along the axis in one tile, of so many times what a core has for itself."""
     row = math.prod(shape) // shape[axis]
     alive = bytes_per_element(program, laid_out(program, shape))
-    elements = min(max(CACHE // alive, SMALLEST), LARGEST)
+    elements = min(max(times * CACHE // alive, SMALLEST), LARGEST)
     return max(1, elements // row)
