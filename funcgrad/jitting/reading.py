@@ -63,43 +63,35 @@ def global_names(code: CodeType) -> tuple[str, ...]:
     return tuple(names)
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=4096)
+def _named_by(code: CodeType, operations: frozenset[str]) -> frozenset[str]:
+    """What some instructions name, also in functions and comprehensions inside of the code."""
+    names = {
+        str(instruction.argval)
+        for instruction in dis.get_instructions(code)
+        if instruction.opname in operations
+    }
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            names |= _named_by(constant, operations)
+    return frozenset(names)
+
+
+_STORED = frozenset({"STORE_GLOBAL", "STORE_DEREF", "DELETE_GLOBAL"})
+_SET = frozenset({"STORE_ATTR", "DELETE_ATTR"})
+_READ = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+
+
 def stored_names(code: CodeType) -> frozenset[str]:
     """Names of globals and free variables that the code assigns to."""
-    names = {
-        str(instruction.argval)
-        for instruction in dis.get_instructions(code)
-        if instruction.opname in ("STORE_GLOBAL", "STORE_DEREF", "DELETE_GLOBAL")
-    }
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            names |= stored_names(constant)
-    return frozenset(names)
+    return _named_by(code, _STORED)
 
 
-@functools.lru_cache(maxsize=1024)
 def stored_attributes(code: CodeType) -> frozenset[str]:
     """Names of attributes that the code assigns to."""
-    names = {
-        str(instruction.argval)
-        for instruction in dis.get_instructions(code)
-        if instruction.opname in ("STORE_ATTR", "DELETE_ATTR")
-    }
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            names |= stored_attributes(constant)
-    return frozenset(names)
+    return _named_by(code, _SET)
 
 
-@functools.lru_cache(maxsize=1024)
 def attribute_names(code: CodeType) -> frozenset[str]:
     """Names of attributes that the code reads."""
-    names = {
-        str(instruction.argval)
-        for instruction in dis.get_instructions(code)
-        if instruction.opname in ("LOAD_ATTR", "LOAD_METHOD")
-    }
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            names |= attribute_names(constant)
-    return frozenset(names)
+    return _named_by(code, _READ)

@@ -184,7 +184,7 @@ def _at_once(
         for i in range(n)
     ]
     fronted = [
-        _moved(x, lambda array, axis=axis: np.moveaxis(array, axis, 0), v.shape)  # type: ignore[misc]
+        _moved(x, lambda array, axis=axis: np.moveaxis(array, axis, 0), v.shape)  # type: ignore[misc]  # mypy does not infer lambdas with defaults
         for x, axis, v in zip(xs, fun.x_axes, closed.program.inputs[c + n :], strict=False)
     ]
     first = fun.first
@@ -198,7 +198,7 @@ def _at_once(
     for axis in fun.y_axes:
         y = next(found)
         shape = (*y.shape[1 : axis + 1], length, *y.shape[axis + 1 :])
-        ys.append(_moved(y, lambda array, axis=axis: np.moveaxis(array, 0, axis), shape))  # type: ignore[misc]
+        ys.append(_moved(y, lambda array, axis=axis: np.moveaxis(array, 0, axis), shape))  # type: ignore[misc]  # mypy does not infer lambdas with defaults
     for i, parts in sums.added.items():
         state[i] = sums.total(carry[i], parts, found)
     return state + ys

@@ -148,7 +148,7 @@ def _product(factors: Sequence[tuple[str, Mask]], kept: str, lengths: dict[str, 
     if len(factors) == 1 or math.prod(lengths[c] for c in letters) <= MASKED:
         whole: Any = None
         for term, mask in factors:
-            order = sorted(range(len(term)), key=lambda i, term=term: letters.index(term[i]))  # type: ignore[misc]
+            order = sorted(range(len(term)), key=list(map(letters.index, term)).__getitem__)
             wide = mask.transpose(order).reshape([lengths[c] if c in term else 1 for c in letters])
             whole = wide if whole is None else whole & wide
         gone = tuple(i for i, c in enumerate(letters) if c not in kept)

@@ -132,10 +132,10 @@ def _folds(equation: Equation, shape: Shape) -> bool:
     axis = tiled_axis(shape)
     if axis is None or _are_long(equation, shape, axis):
         return False
-    dtype = equation.operands[0].dtype  # type: ignore[union-attr]  # a variable, see above
+    dtypes = [o.dtype for o in equation.operands if isinstance(o, Variable)]  # all of them are
     if equation.primitive.name in ("mean", "unbroadcast", "product_unbroadcast", "max", "min"):
-        return all(o.dtype == result.dtype for o in equation.operands)  # type: ignore[union-attr]
-    return dtype == result.dtype or dtype.kind in "iub"
+        return all(dtype == result.dtype for dtype in dtypes)
+    return dtypes[0] == result.dtype or dtypes[0].kind in "iub"
 
 
 def _are_long(equation: Equation, shape: Shape, axis: int) -> bool:

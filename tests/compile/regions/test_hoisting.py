@@ -1,6 +1,5 @@
 """Products of all steps at once give what they give step by step, but for rounding."""
 
-import threading
 import time
 import warnings
 from typing import Any
@@ -16,6 +15,7 @@ from funcgrad.compile.regions.hoisting import NAME, hoisted
 from funcgrad.compile.regions.table import Region, over_program
 from funcgrad.core.program import Program
 from tests.compile.regions.recurrent import STEPS, lstm, normal, rnn
+from tests.compile.regions.threads import require_same_in_threads
 from tests.jitting.alike import outcome, require_same
 
 REGION = Region(NAME, hoisted)
@@ -233,20 +233,7 @@ def test_many_threads_may_call_one_function() -> None:
     compiled = fg.jit(whole)
     compiled(*args)
     inputs = [tuple(a * (1 + 0.01 * i) for a in args) for i in range(8)]
-    wanted = [whole(*a) for a in inputs]
-    found: list[Any] = [None] * len(inputs)
-
-    def work(i: int) -> None:
-        for _ in range(20):
-            found[i] = compiled(*inputs[i])
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(inputs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for a, b in zip(found, wanted, strict=True):
-        require_same(a, b, "threads", ULPS)
+    require_same_in_threads(compiled, inputs, [whole(*a) for a in inputs], ULPS)
 
 
 def test_time_is_linear_in_the_number_of_equations() -> None:

@@ -1,6 +1,5 @@
 """Loops whose steps have less to do give what they gave before, but for rounding."""
 
-import threading
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad.compile.regions.hoisting_loops import NAME
 from tests.compile.regions.recurrent import LOOPS, normal, scanned
+from tests.compile.regions.threads import require_same_in_threads
 from tests.jitting.alike import require_same
 
 ULPS = 4096
@@ -179,17 +179,4 @@ def test_many_threads_may_call_one_function() -> None:
     compiled = fg.jit(whole)
     compiled(*args)
     inputs = [tuple(a * (1 + 0.01 * i) for a in args) for i in range(8)]
-    wanted = [whole(*a) for a in inputs]
-    found: list[Any] = [None] * len(inputs)
-
-    def work(i: int) -> None:
-        for _ in range(20):
-            found[i] = compiled(*inputs[i])
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(inputs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for a, b in zip(found, wanted, strict=True):
-        require_same(a, b, "threads", ULPS)
+    require_same_in_threads(compiled, inputs, [whole(*a) for a in inputs], ULPS)

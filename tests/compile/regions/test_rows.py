@@ -3,7 +3,6 @@
 The limits are lowered here, so that small matrices are gone through in blocks of a few rows.
 """
 
-import threading
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,6 +21,7 @@ from funcgrad.compile.regions.rows import one_pass_over_rows
 from funcgrad.compile.regions.rows_writing import KIND
 from funcgrad.compile.regions.table import Region, over_program
 from funcgrad.core.program import Program
+from tests.compile.regions.threads import require_same_in_threads
 from tests.jitting.alike import outcome, require_near, require_same
 
 REGION = Region("rows", one_pass_over_rows)
@@ -264,22 +264,7 @@ def test_many_threads_call_one_function() -> None:
     compiled = fg.jit(f)
     inputs = [(V * (1 + i), X, Y1) for i in range(6)]
     compiled(*inputs[0])  # records
-    wanted = [compiled(*args) for args in inputs]
-    wrong: list[Any] = []
-
-    def work(i: int) -> None:
-        for _ in range(30):
-            try:
-                require_same(compiled(*inputs[i]), wanted[i])
-            except AssertionError as problem:
-                wrong.append(problem)
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(inputs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    require_same_in_threads(compiled, inputs, [compiled(*args) for args in inputs], 0)
 
 
 OPERATIONS: tuple[Callable[[Any, Any], Any], ...] = (

@@ -1,6 +1,5 @@
 """Simpler losses and layers: the same values and gradients but for rounding, with fewer steps."""
 
-import threading
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +22,7 @@ from funcgrad.compile.regions.table import Region, over_program
 from funcgrad.core.program import Program
 from funcgrad.testing.programs import GeneratedProgram
 from funcgrad.testing.strategies import programs
+from tests.compile.regions.threads import require_same_in_threads
 from tests.jitting.alike import require_same
 
 REGION = Region("softmax", simpler_losses)
@@ -404,22 +404,7 @@ def test_many_threads_call_one_function() -> None:
     compiled = fg.jit(f)
     compiled(*args)
     inputs = [(args[0] * (1 + i), *args[1:]) for i in range(4)]
-    wanted = [compiled(*own) for own in inputs]
-    wrong: list[Any] = []
-
-    def work(i: int) -> None:
-        for _ in range(30):
-            try:
-                require_same(compiled(*inputs[i]), wanted[i])
-            except AssertionError as problem:
-                wrong.append(problem)
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(inputs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    require_same_in_threads(compiled, inputs, [compiled(*own) for own in inputs], 0)
 
 
 def test_long_sums_are_gone_through_without_deep_recursion() -> None:
