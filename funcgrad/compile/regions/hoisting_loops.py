@@ -147,16 +147,14 @@ class _Loop:
         return terms if found else None
 
     def _can_stack(self, term: Term) -> bool:
-        for x in (term.a, term.b):
-            if x is None:
-                continue
+        values = [x for x in (term.a, term.b) if x is not None]
+        for x in values:
             if not isinstance(x, Variable) or x.weak or x in self.consts:
                 return False
             if self.body.maker(x) is not None and self._is_steady(x):
                 return False
-            dtype = x.dtype
         a = None if term.a is None else (shape_of(term.a), None)
-        return not is_large((shape_of(term.b), dtype, a), self.fun.length)
+        return not is_large((shape_of(term.b), values[-1].dtype, a), self.fun.length)  # type: ignore[union-attr]  # variables
 
     def _is_steady(self, x: Variable) -> bool:
         pending: list[Operand] = [x]
